@@ -17,19 +17,19 @@ LABELS = {
 }
 
 
-def gather(records):
-    """Return {(method, table): {split: record}} with the hindsight choice of alpha added."""
+def gather(records, order):
+    """Return {(method, table): {split: record}}, with the hindsight choice where all alphas ran."""
     cells = defaultdict(dict)
     for record in records:
         cells[record["method"], record["table"]][record["split"]] = record
-    grid = sorted({m for m, _ in cells if m.startswith("mlp-lbfgs-") and m != "mlp-lbfgs-grid"})
+    grid = [m for m in order if m.startswith("mlp-lbfgs-") and m != "mlp-lbfgs-grid"]
     for table in {t for _, t in cells}:
         at_alpha = [cells[m, table] for m in grid if (m, table) in cells]
-        if len(at_alpha) > 1 and len(at_alpha) == len(grid):
-            shared = set.intersection(*map(set, at_alpha))
-            if shared:
-                best = min(at_alpha, key=lambda cell: mean(cell, "rmse", shared))
-                cells[HINDSIGHT, table] = {split: best[split] for split in shared}
+        shared = set.intersection(*map(set, at_alpha)) if len(at_alpha) == len(grid) else ()
+        if shared:
+            means = [mean(cell, "rmse", shared) for cell in at_alpha]
+            best = at_alpha[int(np.argmin(means))]
+            cells[HINDSIGHT, table] = {split: best[split] for split in shared}
     return dict(cells)
 
 
@@ -60,7 +60,7 @@ def print_rows(title, columns, rows):
 
 def print_report(records, order, tables):
     """Print errors, fit times and, for each of our methods, the comparison with the others."""
-    cells = gather(records)
+    cells = gather(records, order)
     methods = [m for m in [*order, HINDSIGHT] if any((m, t) in cells for t in tables)]
     published = ["mc-dropout", "published", "target"]
     errors, times = {}, {}
@@ -124,7 +124,7 @@ def save_plot(records, order, tables, path):
     import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator
 
-    cells = gather(records)
+    cells = gather(records, order)
     methods = [m for m in [*order, HINDSIGHT] if m in LABELS and any(k[0] == m for k in cells)]
     # Only tables that every method has: else a method could look good by missing a hard one.
     shared = [t for t in tables if all((m, t) in cells for m in methods)]
