@@ -82,11 +82,12 @@ class GaussianOperator(SketchOperator):
     def _multiply(self, A: np.ndarray) -> np.ndarray:
         sketch_size, n_rows = self.shape
         SA = np.empty((sketch_size, A.shape[1]), dtype=A.dtype)
-        block_size = max(1, _ENTRIES_PER_BLOCK // n_rows)
+        block_size = min(max(1, _ENTRIES_PER_BLOCK // n_rows), sketch_size)
+        buffer = np.empty((block_size, n_rows), dtype=np.float32)
         for start in range(0, sketch_size, block_size):
             rows = slice(start, min(start + block_size, sketch_size))
-            block_rng = np.random.default_rng([*self.seed, start])
-            block = block_rng.standard_normal((rows.stop - start, n_rows), dtype=np.float32)
+            block = buffer[: rows.stop - start]
+            np.random.default_rng([*self.seed, start]).standard_normal(dtype=np.float32, out=block)
             np.matmul(block.astype(A.dtype, copy=False), A, out=SA[rows])
         SA /= math.sqrt(sketch_size)
         return SA

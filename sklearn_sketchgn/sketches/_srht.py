@@ -34,10 +34,11 @@ class SRHT(Sketch):
     1. The cosine transform stands for the Walsh-Hadamard transform. Both spread every row over
        all others [2]_; the cosine transform needs no padding to a power of two, and
        `scipy.fft.dct` is several times faster than a Hadamard transform written in numpy.
-    2. Rows are permuted before the transform. A smooth transform of heavy rows that lie side by
-       side (or at equal distances) is nearly band-limited, and a random sample of it has gaps
-       that no constant oversampling closes: without P such matrices gave condition numbers of
-       1e9 where those of a good sketch stay below 30. After P the heavy rows lie anywhere.
+    2. Rows are permuted before the transform. A cosine transform takes heavy rows that lie side by
+       side to a band-limited function of the row, in which a random sample leaves gaps: with all
+       the weight on 400 adjacent rows of 4096, s = 800 gave condition numbers of 80 to 570
+       without P and 5 with it. Of heavy rows at equal distances it makes many copies of a few
+       rows, and a sample misses some directions altogether. After P the heavy rows lie anywhere.
 
     References
     ----------
