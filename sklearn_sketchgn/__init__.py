@@ -1,0 +1,18 @@
+"""Neural regression on tables by sketched Gauss-Newton steps, for scikit-learn."""
+
+from ._fast_regression import fast_regression
+from ._regressor import SketchGNRegressor
+from .sketches import SRHT, CountSketch, Gaussian
+from .solvers import CG, Direct
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CG",
+    "SRHT",
+    "CountSketch",
+    "Direct",
+    "Gaussian",
+    "SketchGNRegressor",
+    "fast_regression",
+]

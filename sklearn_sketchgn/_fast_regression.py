@@ -1,0 +1,137 @@
+"""The paper's Algorithm 2 for any tall matrix: sketch, QR, conjugate gradient."""
+
+import warnings
+from math import ceil
+
+import numpy as np
+from scipy.linalg import LinAlgError
+from scipy.sparse.linalg import aslinearoperator
+from sklearn.exceptions import ConvergenceWarning
+
+from ._conjugate_gradient import conjugate_gradient
+from ._preconditioner import check_sketched, draw_checked, factor_columns
+from .sketches import resolve_sketch
+
+# Columns of a LinearOperator that are formed at a time.
+_COLUMNS = 64
+
+
+def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, rng=None):
+    """Solve A'A x = y for a tall matrix A by sketch, QR and conjugate gradient.
+
+    With S a sketch of ``oversampling * n_columns`` rows and Q R = S A, conjugate gradient runs
+    on R^-T A'A R^-1, whose condition number is a small constant, so that the number of
+    iterations is about ``ln(2 / tol) / ln(sqrt(oversampling))`` whatever A is.
+
+    Parameters
+    ----------
+    A : array-like or LinearOperator of shape (n_rows, n_columns)
+        Matrix of full column rank, ``n_rows >= n_columns``.
+    y : array-like of shape (n_columns,)
+        Right-hand side (A' b for the least-squares problem min ||A x - b||).
+    tol : float, default=1e-6
+        Relative residual ||y - A'A x|| / ||y|| to reach.
+    sketch : {"srht", "countsketch", "gaussian"} or Sketch, default="countsketch"
+        Distribution of S.
+    oversampling : float, default=4.0
+        Rows of S as a multiple of ``n_columns`` (at most ``n_rows`` rows are drawn).
+    rng : int, numpy.random.Generator or None, default=None
+        Randomness of the sketch.
+
+    Returns
+    -------
+    ndarray of shape (n_columns,)
+        The solution x, in float64 (float32 if A is float32).
+
+    Raises
+    ------
+    ValueError
+        If A is not a tall two-dimensional matrix, y does not match it, or either is not finite.
+    scipy.linalg.LinAlgError
+        If A does not have full column rank.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If ``tol`` was not reached.
+
+    Notes
+    -----
+    The paper prints the iteration x <- x + R^-1 R^-T (y - A'A x), a gradient step of length one.
+    It diverges unless S has many times more rows than is practical (about 50 n_columns), so
+    conjugate gradient, which the paper's text names, is used; see docs/algorithm.md.
+
+    References
+    ----------
+    van den Brand, Peng, Song, Weinstein, ITCS 2021, Algorithm 2 and equation (7).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_sketchgn import fast_regression
+    >>> A = np.random.default_rng(0).normal(size=(500, 20))
+    >>> x = fast_regression(A, A.T @ A @ np.ones(20), tol=1e-10, rng=0)
+    >>> bool(np.allclose(x, 1))
+    True
+    """
+    if not hasattr(A, "matvec"):
+        A = np.asarray(A)
+        A = A if A.dtype in (np.float32, np.float64) else A.astype(np.float64)
+    y = np.asarray(y)
+    _check_system(A, y, tol, oversampling)
+    n_rows, n_columns = A.shape
+    dtype = np.float32 if A.dtype == np.float32 else np.float64
+    sketch = resolve_sketch(sketch)
+    size = min(ceil(oversampling * n_columns), n_rows)
+    drawn = draw_checked(sketch, size, n_rows, np.random.default_rng(rng))
+    operator = aslinearoperator(A)
+    sketched = _sketch_matrix(drawn, A, operator).astype(dtype, copy=False)
+    factor = factor_columns(check_sketched(sketched, sketch) if sketched.any() else sketched)
+    if factor is None:
+        raise LinAlgError(
+            f"A of shape {A.shape} does not have full column rank (its sketch has not); "
+            "remove dependent columns, or add a ridge as extra rows sqrt(ridge) * I."
+        )
+    result = conjugate_gradient(
+        lambda v: operator.rmatvec(operator.matvec(v)),
+        y.astype(dtype),
+        factor.apply,
+        tol=tol,
+        max_iter=max(100, 2 * n_columns),
+    )
+    if not result.converged:
+        warnings.warn(
+            f"fast_regression stopped at a relative residual of {result.residual_norm:.1e} after "
+            f"{result.n_iter} iterations; expected tol={tol:.1e}. Increase `oversampling` or `tol`.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result.x
+
+
+def _sketch_matrix(drawn, A, operator):
+    if isinstance(A, np.ndarray):
+        return drawn @ A
+    n_columns = A.shape[1]
+    sketched = np.empty((drawn.shape[0], n_columns))
+    for start in range(0, n_columns, _COLUMNS):
+        stop = min(start + _COLUMNS, n_columns)
+        sketched[:, start:stop] = drawn @ operator.matmat(np.eye(n_columns)[:, start:stop])
+    return sketched
+
+
+def _check_system(A, y, tol, oversampling):
+    if len(A.shape) != 2 or A.shape[0] < A.shape[1] or A.shape[1] < 1:
+        raise ValueError(
+            f"A must be a tall matrix of shape (n_rows >= n_columns >= 1); got shape {A.shape}."
+        )
+    if y.shape != (A.shape[1],):
+        raise ValueError(
+            f"y must have shape ({A.shape[1]},), one entry a column of A; got {y.shape}."
+        )
+    if not np.isfinite(y).all() or (isinstance(A, np.ndarray) and not np.isfinite(A).all()):
+        raise ValueError("A and y must be finite; got NaN or infinite values.")
+    if not tol > 0:
+        raise ValueError(f"tol must be a number > 0; got {tol!r}.")
+    if not oversampling > 1:
+        raise ValueError(f"oversampling must be a number > 1; got {oversampling!r}.")

@@ -1,0 +1,37 @@
+"""Train several networks and average them into one."""
+
+import numpy as np
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from ._schedule import train
+
+
+def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None):
+    """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
+
+    Several members run with one BLAS thread each, restored afterwards: the only place where the
+    package touches BLAS threads.
+    """
+
+    def run(network, resume, rng):
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return train(
+                settings, data, network, scaling, rng, validation=validation, resume=resume
+            )
+
+    if len(starts) == 1:
+        return [run(*starts[0])]
+    with threadpool_limits(limits=1, user_api="blas"):
+        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(run)(*start) for start in starts)
+
+
+def combine(folded):
+    """Return (coefs, intercepts) of the mean of several networks, itself one wider network."""
+    if len(folded) == 1:
+        return folded[0]
+    hidden = np.concatenate([coefs[0] for coefs, _ in folded], axis=1)
+    output = np.concatenate([coefs[1] for coefs, _ in folded]) / len(folded)
+    bias = np.concatenate([intercepts[0] for _, intercepts in folded])
+    intercept = np.mean([intercepts[1] for _, intercepts in folded], axis=0)
+    return [hidden, output], [bias, intercept]

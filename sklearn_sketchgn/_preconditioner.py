@@ -1,0 +1,99 @@
+"""Factor a sketched matrix, and apply the inverse of what was factored."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, qr
+
+
+@dataclass(frozen=True)
+class Preconditioner:
+    """A triangular factor R with R'R close to the matrix of the system.
+
+    Attributes
+    ----------
+    factor : ndarray of shape (size, size)
+        The factor; the other triangle is not read.
+    lower : bool
+        Whether ``factor`` holds R' (lower) rather than R.
+    exact : bool
+        Whether the factored matrix was the exact one, because its sketch would not be smaller.
+    """
+
+    factor: np.ndarray
+    lower: bool
+    exact: bool = False
+
+    def apply(self, vector):
+        """Return (R'R)^-1 v."""
+        return cho_solve((self.factor, self.lower), vector, check_finite=False)
+
+
+def factor_gram(lower, ridge, *, exact=False):
+    """Return the Cholesky preconditioner of G + ridge I; overwrites ``lower``.
+
+    A factorisation that fails in the working precision is repeated with a ridge at its
+    round-off level: a preconditioner may differ from the system, so the solution does not move.
+
+    Raises
+    ------
+    scipy.linalg.LinAlgError
+        If the matrix is not finite, or not positive semi-definite beyond round-off.
+    """
+    diagonal = np.einsum("ii->i", lower)
+    original = diagonal.copy()
+    mean = float(original.mean())
+    if not np.isfinite(mean):
+        raise LinAlgError("the sketched Gram matrix is not finite")
+    strict = None
+    jitter = 10 * np.finfo(lower.dtype).eps * mean
+    for extra in (0.0, jitter, 100 * jitter, 1e4 * jitter):
+        diagonal[...] = original + lower.dtype.type(ridge + extra)
+        matrix = lower if strict is None else strict
+        if extra == 0.0 and ridge < jitter:
+            strict = lower.copy(order="F")  # only then can the first attempt fail
+        try:
+            factor, _ = cho_factor(matrix, lower=True, overwrite_a=strict is None)
+            return Preconditioner(factor, lower=True, exact=exact)
+        except LinAlgError:
+            strict = lower if strict is None else strict
+    raise LinAlgError("the sketched Gram matrix is not positive definite")
+
+
+def factor_columns(columns, *, exact=False):
+    """Return the preconditioner R of a QR of the columns, or None if they are rank-deficient.
+
+    Squaring the condition number of the sketched matrix, as a Gram matrix does, would lose half
+    of the digits; with no ridge to hide behind they matter.
+    """
+    if columns.shape[0] < columns.shape[1] or not np.isfinite(columns).all():
+        return None
+    (factor,) = qr(columns, mode="r", overwrite_a=True, check_finite=False)
+    factor = factor[: columns.shape[1]]
+    pivots = np.abs(np.einsum("ii->i", factor))
+    if pivots.min() <= max(columns.shape) * np.finfo(factor.dtype).eps * pivots.max():
+        return None
+    return Preconditioner(factor, lower=False, exact=exact)
+
+
+def draw_checked(sketch, sketch_size, n_rows, rng):
+    """Return ``sketch.draw(...)`` after checking what a user's own sketch may get wrong."""
+    drawn = sketch.draw(sketch_size, n_rows, rng)
+    shape = getattr(drawn, "shape", None)
+    if shape != (sketch_size, n_rows):
+        raise ValueError(
+            f"{sketch!r}.draw({sketch_size}, {n_rows}, rng) returned an object of shape {shape}; "
+            f"expected shape ({sketch_size}, {n_rows}). Correct the `sketch` strategy."
+        )
+    return drawn
+
+
+def check_sketched(sketched, sketch):
+    """Raise ValueError if the sketch of a finite matrix is not finite or all zero."""
+    if not np.isfinite(sketched).all() or not sketched.any():
+        found = "only zeros" if np.isfinite(sketched).all() else "NaN or infinite values"
+        raise ValueError(
+            f"{sketch!r} gave {found} for a finite matrix that is not zero; "
+            "E[S'S] must be the identity. Correct the `sketch` strategy."
+        )
+    return sketched

@@ -1,0 +1,461 @@
+"""SketchGNRegressor: parameters, validation, fit and predict."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._compat import HasMethods, Interval, StrOptions, fit_context
+from ._export import to_mlp_regressor
+from ._members import combine, train_members
+from ._network import initialise, initialise_paper
+from ._reporting import Reporter
+from ._scaling import fit_scaling
+from ._schedule import Settings, auto_batch_size
+from ._strategies import resolve_strategy
+from ._training import STOP_REASONS, TrainingData
+from ._validation import validate_training_data, validate_validation_data
+from .sketches import SKETCHES
+from .solvers import SOLVERS
+
+# Numbers in one block of hidden activations while predicting (32 MB).
+_PREDICT_ELEMENTS = 2**22
+
+
+class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+    """Two-layer ReLU network for regression, trained by sketched Gauss-Newton steps.
+
+    Minimises, in standardised units,
+
+        1 / (2 k sum_i s_i) [ sum_i s_i ||f(x_i) - y_i||^2 + alpha k ||coefs||^2 ],
+
+    over f(x) = a' relu(W x + c) + b: first by minibatch Gauss-Newton steps with momentum, then by
+    steps on all rows with adaptive damping. Standardisation of inputs and targets is internal and
+    folded into the weights, so there is nothing to scale, and no learning rate.
+
+    Parameters
+    ----------
+    width : int, default=256
+        Number of hidden neurons.
+    sketch : {"countsketch", "srht", "gaussian"} or Sketch, default="countsketch"
+        Random sketch behind the preconditioner of conjugate gradient. Has an effect only when
+        ``solver`` is, or chooses, conjugate gradient.
+    solver : {"auto", "cg", "direct"} or Solver, default="auto"
+        Solves the linear system of a step; "auto" takes the cheaper one for its size.
+    alpha : "auto" or float >= 0, default="auto"
+        L2 penalty in units of the full sum of weights, on standardised inputs and targets, as in
+        MLPRegressor. "auto" chooses it while training, by leave-one-out on the linearised model.
+    damping : "auto" or float >= 0, default="auto"
+        Damping per unit of weight. A number is constant in the batch phase and the start of the
+        adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
+    batch_size : "auto", int or None, default="auto"
+        Rows of a batch; "auto" is 256, fewer for more than two outputs. None takes adaptive steps
+        on all rows only. A table that fits in one batch is trained on all rows in float64.
+    momentum : float in [0, 1), default=0.9
+        Weight of the last step inside the subproblem of the next one.
+    train_output : bool, default=True
+        False is the paper's network: a fixed output layer of +-1 / sqrt(width), no biases, raw
+        inputs (normalise the rows yourself).
+    max_iter : "auto" or int, default="auto"
+        Total number of steps of both phases.
+    tol : float, default=1e-4
+        Relative decrease of the objective below which the phase on all rows ends; also the
+        relative improvement that early stopping asks for.
+    early_stopping : bool, default=False
+        Hold out ``validation_fraction`` of the rows (unless ``X_val`` is passed to ``fit``), stop
+        when their loss no longer improves, and keep the best network.
+    validation_fraction : float in (0, 1), default=0.1
+        Fraction of the rows to hold out.
+    n_iter_no_change : int, default=10
+        Epochs (steps on all rows) without improvement that end an early-stopped fit.
+    n_members : int, default=1
+        Number of networks of ``width`` neurons that are trained from different starts and
+        averaged into one network of ``n_members * width`` neurons.
+    n_jobs : int or None, default=None
+        Threads that train members in parallel, each with one BLAS thread.
+    loss : {"squared_error"}, default="squared_error"
+        Loss function.
+    warm_start : bool, default=False
+        Continue from the last fit: its weights, scaling, penalty, damping and momentum.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, batches and sketches.
+    verbose : int, default=0
+        1 prints one line an epoch or step.
+
+    Attributes
+    ----------
+    coefs_ : list of two ndarrays of shape (n_features_in_, width) and (width, n_outputs_)
+        Weights for raw inputs and targets, float64.
+    intercepts_ : list of two ndarrays of shape (width,) and (n_outputs_,)
+        Biases for raw inputs and targets, float64.
+    n_iter_ : int
+        Steps taken.
+    loss_ : float
+        Last entry of ``loss_curve_``.
+    loss_curve_ : list of float
+        Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
+        entry an epoch of batches (mean over its batches, each before its step), then one entry an
+        accepted step on all rows.
+    validation_loss_curve_ : list of float or None
+        The same on the held-out rows, None without any.
+    alpha_ : float
+        The penalty at the end.
+    batch_size_ : int or None
+        Rows of a batch.
+    damping_ : float
+        Damping per unit of weight at the end.
+    sketch_, solver_ : objects
+        The strategies that were used.
+    stop_reason_ : str
+        What ended the fit, in words.
+    history_ : dict of lists
+        One entry a step, standardised units: objective (of the batch before the step; of all rows
+        after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
+        (fraction of activations that changed; nan for batches), events.
+    members_ : list of dict
+        ``history``, ``loss_curve``, ``validation_loss_curve`` and ``alpha`` of every member.
+    n_outputs_ : int
+        Number of targets.
+    n_features_in_ : int
+        Number of inputs.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the inputs, if X has string column names.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPRegressor : The same network trained by gradient steps.
+
+    Notes
+    -----
+    With ``batch_size=None, train_output=False, alpha=0, damping=0, solver="cg"`` the fit is
+    Algorithm 1 of the reference; docs/algorithm.md lists the deviations.
+
+    References
+    ----------
+    van den Brand, Peng, Song, Weinstein, "Training (Overparametrized) Neural Networks in
+    Near-Linear Time", ITCS 2021, LIPIcs 185, 63:1-63:15.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn_sketchgn import SketchGNRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = SketchGNRegressor(random_state=0).fit(X, y)
+    >>> model.predict(X[:2]).shape
+    (2,)
+    """
+
+    _parameter_constraints: dict = {
+        "width": [Interval(Integral, 1, None, closed="left")],
+        "sketch": [StrOptions(set(SKETCHES)), HasMethods(["draw"])],
+        "solver": [StrOptions(set(SOLVERS)), HasMethods(["prepare", "solve"])],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "damping": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "train_output": ["boolean"],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "loss": [StrOptions({"squared_error"})],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _doc_link_module = "sklearn_sketchgn"
+    _doc_link_template = (
+        "https://sklearn-sketchgn.readthedocs.io/en/stable/generated/"
+        "{estimator_module}.{estimator_name}.html"
+    )
+
+    def __init__(
+        self,
+        width=256,
+        *,
+        sketch="countsketch",
+        solver="auto",
+        alpha="auto",
+        damping="auto",
+        batch_size="auto",
+        momentum=0.9,
+        train_output=True,
+        max_iter="auto",
+        tol=1e-4,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        n_members=1,
+        n_jobs=None,
+        loss="squared_error",
+        warm_start=False,
+        random_state=None,
+        verbose=0,
+    ):
+        self.width = width
+        self.sketch = sketch
+        self.solver = solver
+        self.alpha = alpha
+        self.damping = damping
+        self.batch_size = batch_size
+        self.momentum = momentum
+        self.train_output = train_output
+        self.max_iter = max_iter
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.n_members = n_members
+        self.n_jobs = n_jobs
+        self.loss = loss
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, finite numbers in any units.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets in any units.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights >= 0; an integer weight counts as that many copies of the row.
+        X_val, y_val, sample_weight_val : array-like or None, default=None
+            Held-out rows: the network of least loss on them is kept, whether or not
+            ``early_stopping`` is on.
+
+        Returns
+        -------
+        self : SketchGNRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described; the estimator is left as it was.
+        """
+        settings = self._settings()
+        X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+        n_outputs = y.shape[1]
+        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
+        rng = self._generator()
+        if self.early_stopping and held_out is None:
+            X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+        if self.batch_size == "auto":
+            settings.batch_size = auto_batch_size(n_outputs)
+        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+        scaling = resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
+        outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
+        self._keep(settings, scaling, outcomes, flat)
+        return self
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs in the units of the training data.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in the units and the shape of the training targets, computed in float64
+            and returned in the dtype of X (float32 or float64).
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        out = np.empty((len(X), self.n_outputs_))
+        size = max(1, _PREDICT_ELEMENTS // len(self.intercepts_[0]))
+        for start in range(0, len(X), size):
+            block = slice(start, start + size)
+            hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
+            hidden += self.intercepts_[0]
+            out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
+        out = out.astype(X.dtype, copy=False)
+        return out.ravel() if self._flat_target else out
+
+    def to_mlp_regressor(self):
+        """Return a fitted MLPRegressor with the same weights and predictions.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPRegressor
+            Predicts the same to round-off; loads in skops without a trust list and converts with
+            the stock ONNX converter.
+        """
+        check_is_fitted(self)
+        return to_mlp_regressor(self)
+
+    def set_params(self, **params):
+        """Set parameters; ``sketch__...`` and ``solver__...`` need an object, not a string.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the estimator or, after a double underscore, of its strategies.
+
+        Returns
+        -------
+        self : SketchGNRegressor
+            The estimator itself.
+        """
+        for key in params:
+            name, nested, _ = key.partition("__")
+            value = params.get(name, getattr(self, name, None))
+            if nested and name in ("sketch", "solver") and isinstance(value, str):
+                raise ValueError(
+                    f"Cannot set {key!r} while {name}={value!r} is a string; pass an object, "
+                    f"such as {name}={_EXAMPLES[name]}, together with or before it."
+                )
+        return super().set_params(**params)
+
+    # Pieces of fit ----------------------------------------------------------------------------
+
+    def _settings(self):
+        def number(value):
+            return None if isinstance(value, str) else value
+
+        if not self.train_output and self.n_members > 1:
+            raise ValueError(
+                f"train_output=False (the paper's network) needs n_members=1; got {self.n_members}."
+            )
+        return Settings(
+            alpha=number(self.alpha),
+            damping=number(self.damping),
+            batch_size=number(self.batch_size),
+            momentum=self.momentum,
+            max_iter=number(self.max_iter),
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else np.inf,
+            solver=resolve_strategy(
+                self.solver, SOLVERS, name="solver", methods=("prepare", "solve")
+            ),
+            sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
+            report=Reporter() if self.verbose else None,
+        )
+
+    def _generator(self):
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return np.random.default_rng(seed)
+
+    def _hold_out(self, X, y, weight, rng):
+        parts = train_test_split(
+            X,
+            y,
+            weight,
+            test_size=self.validation_fraction,
+            random_state=int(rng.integers(2**31 - 1)),
+        )
+        X, X_val, y, y_val, weight, weight_val = parts
+        return X, y, weight, (X_val, y_val, weight_val)
+
+    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume):
+        one_batch = settings.batch_size is None or len(X) <= settings.batch_size
+        dtype = np.float64 if one_batch else np.float32
+        data = _scaled(X, y, weight, scaling, dtype, self.train_output)
+        validation = None
+        if held_out is not None:
+            validation = _scaled(*held_out, scaling, dtype, self.train_output)
+        if resume is None:
+            make = initialise if self.train_output else initialise_paper
+            shape = (self.width, data.rows.shape[1], y.shape[1])
+            starts = [
+                (make(*shape, member), None, member) for member in _spawn(rng, self.n_members)
+            ]
+        else:
+            generators = _spawn(rng, self.n_members)
+            starts = [
+                (training.network, training, member)
+                for training, member in zip(resume[1], generators, strict=True)
+            ]
+        starts = [(network.astype(dtype), *rest) for network, *rest in starts]
+        return train_members(
+            settings, data, scaling, starts, validation=validation, n_jobs=self.n_jobs
+        )
+
+    def _resumed(self, n_features, n_outputs):
+        """Return (scaling, trainings) of the last fit if they match, else None."""
+        resume = getattr(self, "_resume", None)
+        if resume is None:
+            return None
+        scaling, trainings = resume
+        network = trainings[0].network
+        expected = (self.n_members, self.width, n_features, n_outputs, self.train_output)
+        found = (
+            len(trainings),
+            len(network.hidden),
+            len(scaling.x_mean),
+            len(scaling.y_mean),
+            network.train_output,
+        )
+        if found != expected:
+            raise ValueError(
+                "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
+                f"n_outputs, train_output) was {found} and is {expected}. Set warm_start=False."
+            )
+        return resume
+
+    def _keep(self, settings, scaling, outcomes, flat):
+        first = outcomes[0]
+        self.coefs_, self.intercepts_ = combine(
+            [scaling.fold(outcome.training.network) for outcome in outcomes]
+        )
+        self._flat_target = flat
+        self.n_outputs_ = len(scaling.y_mean)
+        self.history_ = first.training.history
+        self.n_iter_ = len(self.history_["objective"])
+        self.loss_curve_ = first.loss_curve
+        self.validation_loss_curve_ = first.validation_loss_curve or None
+        self.loss_ = self.loss_curve_[-1]
+        self.alpha_ = float(np.exp(np.mean([np.log(o.training.alpha or 1e-300) for o in outcomes])))
+        self.alpha_ = first.training.alpha if len(outcomes) == 1 else self.alpha_
+        self.damping_ = first.training.damping
+        self.batch_size_ = settings.batch_size
+        self.solver_, self.sketch_ = settings.solver, settings.sketch
+        self.stop_reason_ = STOP_REASONS[first.stop_reason]
+        self.members_ = [
+            {
+                "history": outcome.training.history,
+                "loss_curve": outcome.loss_curve,
+                "validation_loss_curve": outcome.validation_loss_curve or None,
+                "alpha": outcome.training.alpha,
+            }
+            for outcome in outcomes
+        ]
+        if self.warm_start:
+            self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
+        else:
+            vars(self).pop("_resume", None)
+        self._warn(first)
+
+    def _warn(self, outcome):
+        if outcome.stop_reason == "interrupted":
+            warnings.warn(
+                "The fit was interrupted; the network so far is kept.", UserWarning, stacklevel=3
+            )
+
+
+_EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
+
+
+def _scaled(X, y, weight, scaling, dtype, train_output):
+    sqrt_weight = np.sqrt(weight)
+    rows = scaling.scaled_rows(X, sqrt_weight, dtype, ones=int(train_output))
+    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
+
+
+def _spawn(rng, n_members):
+    return [rng] if n_members == 1 else rng.spawn(n_members)

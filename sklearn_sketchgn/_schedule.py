@@ -1,0 +1,171 @@
+"""Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
+
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+
+from ._penalty import PenaltySelector
+from ._training import Training, run_all_rows, run_batches
+
+#: First damping per unit of weight when it is "auto", with targets of unit variance.
+AUTO_DAMPING = 0.04
+#: First penalty when it is "auto"; the selection takes over after the first epochs.
+AUTO_ALPHA = 1.0
+#: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
+BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1000, 10, 200
+
+
+@dataclass
+class Settings:
+    """Hyperparameters of one fit after validation; None stands for "auto" where it says so."""
+
+    alpha: float | None
+    damping: float | None
+    batch_size: int | None
+    momentum: float
+    max_iter: int | None
+    tol: float
+    n_iter_no_change: int
+    solver: object
+    sketch: object
+    report: object = None
+
+
+@dataclass
+class Outcome:
+    """What a fit gives back besides its :class:`Training`."""
+
+    training: Training
+    stop_reason: str
+    loss_curve: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+
+
+def auto_batch_size(n_outputs):
+    """Return the rows of a batch: 256 for one or two outputs, fewer for more (at least 64)."""
+    return int(np.clip(512 // n_outputs, 64, 256))
+
+
+def n_steps(settings, n_samples):
+    """Return the numbers of steps of the batch phase and of the phase on all rows."""
+    total = settings.max_iter
+    if settings.batch_size is None:
+        return 0, ADAPTIVE_STEPS if total is None else total
+    if total is None:
+        n_batches = ceil(n_samples / settings.batch_size)
+        epochs = max(1, round(BATCH_STEPS / n_batches))
+        return epochs * n_batches, FINAL_STEPS
+    return total - total // 10, total // 10
+
+
+def train(settings, data, network, scaling, rng, *, validation=None, resume=None):
+    """Train a network on standardised data and return the :class:`Outcome`.
+
+    Parameters
+    ----------
+    settings : Settings
+        Hyperparameters.
+    data : TrainingData
+        Scaled rows.
+    network : Network
+        Where to start.
+    scaling : Scaling
+        Its ``y_scale`` gives losses their units.
+    rng : numpy.random.Generator
+        Batches and sketches.
+    validation : TrainingData or None
+        Held-out rows, scaled alike; the network of least loss on them is kept.
+    resume : Training or None
+        An earlier fit whose penalty, damping and momentum go on.
+    """
+    training = _start(settings, data, network, scaling, rng, resume)
+    watch = _Watch(settings, data, training, validation)
+    batch_steps, all_steps = n_steps(settings, len(data))
+    stopped, reason = False, "max_iter"
+    try:
+        if batch_steps:
+            stopped = run_batches(
+                training,
+                data,
+                n_steps=batch_steps,
+                batch_size=settings.batch_size,
+                after_epoch=watch.after_epoch,
+            )
+            reason = "early stopping" if stopped else reason
+        if all_steps and not stopped:
+            reason = run_all_rows(
+                training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.after_step
+            )
+    except KeyboardInterrupt:
+        if not training.history["objective"]:
+            raise
+        reason = "interrupted"
+    training.network = watch.best_network()
+    return Outcome(training, reason, watch.losses, watch.validation_losses)
+
+
+def _start(settings, data, network, scaling, rng, resume):
+    alpha = AUTO_ALPHA if settings.alpha is None else settings.alpha
+    damping = AUTO_DAMPING if settings.damping is None else settings.damping
+    training = Training(
+        network=network,
+        alpha=float(alpha),
+        damping=float(damping),
+        momentum=settings.momentum,
+        solver=settings.solver,
+        sketch=settings.sketch,
+        rng=rng,
+        total_weight=float(data.weights.sum()),
+        output_scale=scaling.y_scale,
+        adapt_damping=settings.damping != 0,
+    )
+    if resume is not None:
+        if settings.alpha is None:
+            training.alpha = resume.alpha
+        training.damping, training.growth = resume.damping, resume.growth
+        training.previous_step = resume.previous_step
+    return training
+
+
+class _Watch:
+    """What happens between steps: losses, the penalty, the validation loss, the best network."""
+
+    def __init__(self, settings, data, training, validation):
+        self.settings, self.data, self.training = settings, data, training
+        self.validation = validation
+        self.selector = PenaltySelector(data) if settings.alpha is None else None
+        self.losses, self.validation_losses = [], []
+        self.best, self.best_loss, self.waited = training.network, np.inf, 0
+        residual = training.network.evaluate(data.rows) - data.targets
+        self._note(training.loss(residual.T.ravel(), training.total_weight))
+
+    def after_epoch(self, loss, done):
+        if self.selector is not None:
+            self.selector.update(self.training, done)
+        return self._note(loss)
+
+    def after_step(self, loss):
+        return self._note(loss)
+
+    def _note(self, loss):
+        """Append the losses, keep the best network, return whether to stop early."""
+        self.losses.append(loss)
+        if self.settings.report is not None:
+            self.settings.report(self)
+        if self.validation is None:
+            return False
+        network, held_out = self.training.network, self.validation
+        residual = network.evaluate(held_out.rows) - held_out.targets
+        weight = float(held_out.weights.sum())
+        current = self.training.loss(residual.T.ravel(), weight)
+        self.validation_losses.append(current)
+        enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
+        self.waited = 0 if current < enough else self.waited + 1
+        if current < self.best_loss:
+            self.best, self.best_loss = network, current
+        return self.waited >= self.settings.n_iter_no_change
+
+    def best_network(self):
+        """Return the network of least validation loss, or the last one without validation."""
+        return self.training.network if self.validation is None else self.best

@@ -1,0 +1,259 @@
+"""The two phases of training: batches with momentum, then all rows with adaptive damping."""
+
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+import numpy as np
+
+from ._step import Subproblem
+
+#: Length of the first step of the batch phase; it falls linearly to 0.
+STEP_LENGTH = 0.3
+
+#: What ended a fit, in words.
+STOP_REASONS = {
+    "max_iter": "max_iter steps were taken",
+    "decrease": "the objective fell by less than tol times itself",
+    "gradient": "the norm of the gradient fell below tol times its first value",
+    "round-off": "no step lowers the objective beyond round-off",
+    "diverged": "a step without adaptive damping gave values that are not finite",
+    "early stopping": "the validation loss no longer improved",
+    "interrupted": "the fit was interrupted",
+}
+
+HISTORY_KEYS = (
+    "objective",
+    "damping",
+    "alpha",
+    "cg_iterations",
+    "cg_residual",
+    "step_norm",
+    "batch_size",
+    "flips",
+    "events",
+)
+
+
+@dataclass
+class TrainingData:
+    """Scaled rows sqrt(s) [x, 1], scaled targets sqrt(s) y and weights s of a set of samples."""
+
+    rows: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def take(self, index):
+        """Return the samples of an index array."""
+        return TrainingData(self.rows[index], self.targets[index], self.weights[index])
+
+    def __len__(self):
+        return len(self.rows)
+
+
+@dataclass
+class Training:
+    """The state of one fit, all that a later fit needs to go on from here.
+
+    ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises it
+    at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase.
+    """
+
+    network: object
+    alpha: float
+    damping: float
+    momentum: float
+    solver: object
+    sketch: object
+    rng: object
+    total_weight: float
+    output_scale: np.ndarray
+    adapt_damping: bool = True
+    growth: float = 2.0
+    previous_step: np.ndarray | None = None
+    history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
+
+    def for_resume(self):
+        """Return a copy without the history, the generator and the strategies."""
+        return replace(self, history={}, rng=None, solver=None, sketch=None)
+
+    def subproblem(self, data):
+        """Linearise on a set of samples; the penalty shrinks with their share of the weight."""
+        alpha = self.alpha * len(self.network.intercept)
+        share = float(data.weights.sum()) / self.total_weight
+        return Subproblem(self.network, data.rows, data.targets, alpha * share)
+
+    def objective(self, value, weight):
+        """Return a subproblem's value in units of (1 / 2) y^2 per sample and output."""
+        return value / (weight * len(self.network.intercept))
+
+    def loss(self, residual, weight):
+        """Return the mean squared error / 2 of a residual, in the units of the raw targets."""
+        by_output = residual.reshape(len(self.output_scale), -1).astype(np.float64)
+        sums = np.einsum("kn,kn->k", by_output, by_output)
+        return float(sums @ self.output_scale**2) / (2 * weight * len(sums))
+
+    def record(self, **entry):
+        """Append one step to the history."""
+        for key in HISTORY_KEYS:
+            self.history[key].append(entry[key])
+
+
+def run_batches(training, data, *, n_steps, batch_size, after_epoch):
+    """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly to 0.
+
+    p is the minimiser of the batch's subproblem with the momentum inside (SPRING: Goldshlager,
+    Abrahamsen, Lin, 2024). Batches have equal size and every row is used once an epoch; with one
+    batch the rows keep their order and nothing is random.
+
+    Parameters
+    ----------
+    training : Training
+        Updated in place.
+    data : TrainingData
+        The training rows.
+    n_steps, batch_size : int
+        Number of steps; upper bound of the rows in a batch.
+    after_epoch : callable
+        Called after every epoch with the mean loss of its batches (each before its step) and the
+        share of the schedule that is done; True ends the phase.
+
+    Returns
+    -------
+    bool
+        Whether ``after_epoch`` ended the phase.
+    """
+    n_batches = ceil(len(data) / batch_size)
+    step = 0
+    while step < n_steps:
+        order = training.rng.permutation(len(data)) if n_batches > 1 else None
+        values = []
+        for index in range(min(n_batches, n_steps - step)):
+            # Strided slices of the permutation: sizes differ by at most one row.
+            batch = data if order is None else data.take(order[index::n_batches])
+            length = STEP_LENGTH * (1 - step / n_steps)
+            values.append(_batch_step(training, batch, length))
+            step += 1
+        if after_epoch(float(np.mean(values)), step / n_steps):
+            return True
+    return False
+
+
+def _batch_step(training, batch, length):
+    weight = float(batch.weights.sum())
+    problem = training.subproblem(batch)
+    objective = training.objective(problem.value(), weight)
+    state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
+    drift = training.previous_step
+    if drift is not None:
+        drift = training.momentum * drift
+    step, result = problem.solve(training.solver, state, training.damping * weight, drift)
+    event = result.message
+    if np.isfinite(step).all():
+        moved = problem.theta + problem.theta.dtype.type(length) * step
+        training.network = training.network.with_parameters(moved)
+        training.previous_step = step
+    else:
+        # Nothing of a broken step is kept; the next batch starts without momentum.
+        training.previous_step, event = None, "step not finite, skipped"
+    training.record(
+        objective=objective,
+        damping=training.damping,
+        alpha=training.alpha,
+        cg_iterations=result.n_iter,
+        cg_residual=result.residual_norm,
+        step_norm=length * float(np.linalg.norm(step)) if training.previous_step is step else 0.0,
+        batch_size=len(batch),
+        flips=np.nan,
+        events=event,
+    )
+    return training.loss(problem.residual, weight)
+
+
+def run_all_rows(training, data, *, n_steps, tol, after_step):
+    """Take up to ``n_steps`` steps on all rows with adaptive damping (Nielsen's rule).
+
+    A step is accepted when the objective falls; the damping then shrinks by
+    max(1/3, 1 - (2 gain - 1)^3), gain being the actual over the predicted decrease, and grows by
+    2, 4, 8 ... at consecutive rejections. With ``adapt_damping`` off every finite step is taken.
+
+    Parameters
+    ----------
+    training : Training
+        Updated in place.
+    data : TrainingData
+        The training rows.
+    n_steps : int
+        Largest number of solves, rejected ones included.
+    tol : float
+        Ends the phase when an accepted step lowers the objective by less than ``tol`` times
+        itself, or when the gradient's norm falls below ``tol`` times its first value.
+    after_step : callable
+        Called after every accepted step with the loss; True ends the phase.
+
+    Returns
+    -------
+    str
+        Which test ended the phase, a key of ``STOP_REASONS``.
+    """
+    weight = float(data.weights.sum())
+    problem, prepared = training.subproblem(data), None
+    first_gradient = float(np.linalg.norm(problem.gradient()))
+    value, accepted = problem.value(), True
+    for _ in range(n_steps):
+        if accepted:
+            prepared = _prepare(training, problem, prepared)
+        step, result = problem.solve(training.solver, prepared, training.damping * weight)
+        trial, trial_value = problem.trial(training.network, step, data)
+        predicted = problem.predicted_decrease(step)
+        gain = (value - trial_value) / predicted if predicted > 0 else -1.0
+        if not training.adapt_damping:
+            accepted = bool(np.isfinite(trial_value))
+        else:
+            accepted = bool(np.isfinite(trial_value) and gain > 0)
+        flips = problem.jacobian.flips(trial.hidden) if accepted else 0.0
+        before, value = value, trial_value if accepted else value
+        training.record(
+            objective=training.objective(value, weight),
+            damping=training.damping,
+            alpha=training.alpha,
+            cg_iterations=result.n_iter,
+            cg_residual=result.residual_norm,
+            step_norm=float(np.linalg.norm(step)) if accepted else 0.0,
+            batch_size=len(data),
+            flips=flips,
+            events=result.message if accepted else f"rejected {result.message}".strip(),
+        )
+        _adapt_damping(training, gain, accepted)
+        if not accepted:
+            if not training.adapt_damping:
+                return "diverged"
+            if not predicted > 10 * np.finfo(problem.theta.dtype).eps * value:
+                return "round-off"
+            continue
+        training.network = trial
+        problem = training.subproblem(data)
+        if after_step(training.loss(problem.residual, weight)):
+            return "early stopping"
+        if float(np.linalg.norm(problem.gradient())) <= tol * first_gradient:
+            return "gradient"
+        if 0 <= before - value <= tol * before:
+            return "decrease"
+    return "max_iter"
+
+
+def _prepare(training, problem, previous):
+    return training.solver.prepare(
+        problem.jacobian, sketch=training.sketch, rng=training.rng, previous=previous
+    )
+
+
+def _adapt_damping(training, gain, accepted):
+    """Apply Nielsen's rule (H. B. Nielsen, IMM-REP-1999-05) to the damping."""
+    if not training.adapt_damping:
+        return
+    if accepted:
+        training.damping *= max(1 / 3, 1 - (2 * min(gain, 1.0) - 1) ** 3)
+        training.growth = 2.0
+    else:
+        training.damping *= training.growth
+        training.growth *= 2

@@ -1,0 +1,124 @@
+"""Direct solution by Cholesky of the exact Gram or normal matrix."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, get_lapack_funcs
+
+from ._base import Solver, SolveResult
+
+# cond * eps beyond which the solution of the squared system has lost nearly all digits.
+_CONDITION_BOUND = 0.1
+
+
+@dataclass
+class _DirectState:
+    """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor."""
+
+    jacobian: object
+    matrix: np.ndarray
+    diagonal: np.ndarray
+    dual: bool
+
+
+class Direct(Solver):
+    """Cholesky of J J' + ridge I (dual) or J'J + ridge I (primal), whichever is smaller.
+
+    The factor is written into the unused triangle of the exact matrix, so one array of that side
+    is all the memory it takes, and another ridge on the same Jacobian costs a factorisation only.
+
+    A factorisation that fails, or with ``ridge=0`` one so ill-conditioned that cond * eps > 0.1,
+    is replaced by an eigendecomposition truncated at ``max(n, p) * eps`` of the largest
+    eigenvalue (the minimum-norm solution when ``ridge=0``); the result's message says so.
+
+    Notes
+    -----
+    Equivalent to ``scipy.linalg.lstsq`` on the stacked matrix [J; sqrt(ridge) I], with the
+    condition number squared.
+
+    Examples
+    --------
+    >>> from sklearn_sketchgn import Direct
+    >>> Direct()
+    Direct()
+    """
+
+    def prepare(self, jacobian, *, sketch=None, rng=None, previous=None):
+        """Form the exact matrix of the smaller side; see :class:`Solver`."""
+        dual = jacobian.shape[0] <= jacobian.shape[1]
+        matrix = jacobian.lower_gram() if dual else jacobian.lower_normal()
+        return _DirectState(jacobian, matrix, np.einsum("ii->i", matrix).copy(), dual)
+
+    def solve(self, state, rhs, ridge):
+        """Factor and solve; see :class:`Solver`."""
+        right = rhs if state.dual else state.jacobian.rmatvec(rhs)
+        solution, message = _solve_cholesky(state, right, ridge)
+        if solution is None:
+            solution, message = _solve_truncated(state, right, ridge), message + ", truncated"
+        step = state.jacobian.rmatvec(solution) if state.dual else solution
+        return SolveResult(step, message=message)
+
+
+def solve_minimum_norm(jacobian, rhs):
+    """Return the minimum-norm least-squares solution by a truncated eigendecomposition."""
+    state = Direct().prepare(jacobian)
+    right = rhs if state.dual else jacobian.rmatvec(rhs)
+    solution = _solve_truncated(state, right, 0.0)
+    return jacobian.rmatvec(solution) if state.dual else solution
+
+
+def _solve_cholesky(state, right, ridge):
+    """Return (solution or None, message); None means that Cholesky cannot be trusted."""
+    matrix, eps = state.matrix, float(np.finfo(state.matrix.dtype).eps)
+    trace = float(state.diagonal.sum(dtype=np.float64))
+    if not np.isfinite(trace):
+        return None, "matrix not finite"
+    _copy_to_upper(matrix)
+    np.einsum("ii->i", matrix)[...] = state.diagonal + matrix.dtype.type(ridge)
+    # The trace bounds the largest eigenvalue: in most steps no condition estimate is needed.
+    doubtful = ridge == 0 or (trace + ridge) * eps > _CONDITION_BOUND * ridge
+    norm = _upper_one_norm(matrix) if doubtful else 0.0
+    try:
+        factor, lower = cho_factor(matrix, lower=False, overwrite_a=True, check_finite=False)
+    except LinAlgError:
+        return None, "cholesky failed"
+    message = ""
+    if doubtful:
+        (pocon,) = get_lapack_funcs(("pocon",), (factor,))
+        reciprocal, _ = pocon(factor, norm, uplo="U")
+        if reciprocal * _CONDITION_BOUND < eps:
+            message = "ill-conditioned"
+            if ridge == 0:
+                return None, message
+    return cho_solve((factor, lower), right, check_finite=False), message
+
+
+def _solve_truncated(state, right, ridge):
+    """Solve by eigenvalues, those below the round-off level taken as zero (or as the ridge)."""
+    matrix = np.tril(state.matrix, -1).astype(np.float64)
+    np.einsum("ii->i", matrix)[...] = state.diagonal
+    if not np.isfinite(matrix).all():
+        return np.full(len(right), np.nan, dtype=right.dtype)
+    values, vectors = eigh(matrix, lower=True, overwrite_a=True, check_finite=False)
+    cut = max(state.jacobian.shape) * np.finfo(state.matrix.dtype).eps * max(values[-1], 0.0)
+    kept = values > cut
+    inverse = np.zeros_like(values)
+    inverse[kept] = 1.0 / (values[kept] + ridge)
+    if ridge > 0:
+        inverse[~kept] = 1.0 / ridge
+    return (vectors @ (inverse * (vectors.T @ right))).astype(right.dtype)
+
+
+def _copy_to_upper(matrix):
+    """Copy the strict lower triangle onto the upper one, by blocks and in place."""
+    size = 256
+    for start in range(0, len(matrix), size):
+        stop = min(start + size, len(matrix))
+        square = np.tril(matrix[start:stop, start:stop], -1)
+        matrix[start:stop, start:stop] = square + square.T
+        matrix[start:stop, stop:] = matrix[stop:, start:stop].T
+
+
+def _upper_one_norm(matrix):
+    """Return the 1-norm of the full symmetric matrix, before its upper half is factored."""
+    return float(np.max(np.abs(matrix).sum(axis=0), initial=0.0))
