@@ -48,4 +48,19 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
     "navigation_with_keys": False,
+    "header_links_before_dropdown": 4,
+}
+# Pages without sub-pages have nothing to show in the left sidebar.
+html_sidebars = {
+    page: []
+    for page in (
+        "algorithm",
+        "auto_examples/plot_*",
+        "changelog",
+        "coming_from_mlpregressor",
+        "contributing",
+        "extending",
+        "how_to_choose",
+        "quick_start",
+    )
 }

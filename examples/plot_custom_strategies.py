@@ -28,8 +28,6 @@ from sklearn_sketchgn import CG, SketchGNRegressor
 from sklearn_sketchgn.sketches import Sketch
 from sklearn_sketchgn.solvers import Solver, SolveResult
 
-# [custom-sketch]
-
 
 class UniformSampling(Sketch):
     """Keep entries at random, with replacement."""
@@ -40,8 +38,6 @@ class UniformSampling(Sketch):
         return csr_array((scale, (np.arange(sketch_size), picked)), shape=(sketch_size, n_rows))
 
 
-# [custom-sketch-end]
-
 # %%
 # A solver
 # --------
@@ -51,8 +47,6 @@ class UniformSampling(Sketch):
 # ridge :math:`\lambda`; a step that is rejected is solved again with another ridge. This one hands
 # the problem to SciPy. A constructor stores its arguments and does nothing else, so that ``clone``
 # and ``GridSearchCV`` work.
-
-# [custom-solver]
 
 
 class LSQR(Solver):
@@ -76,8 +70,6 @@ class LSQR(Solver):
         )[:3]
         return SolveResult(step.astype(rhs.dtype), converged=stopped != 7, n_iter=n_iter)
 
-
-# [custom-solver-end]
 
 # %%
 # Use them

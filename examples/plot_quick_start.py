@@ -81,11 +81,11 @@ for table, (X, y) in tables.items():
         error = -scores["test_score"].mean() / y.std()
         results[table, model] = error, np.median(scores["fit_time"])
 
-print(f"{'':25}" + "".join(f"{model:>22}" for model in models))
-print(f"{'table':20}{'rows':>5}" + f"{'error':>14}{'seconds':>8}" * len(models))
+print(f"{'':24}" + "".join(f"{model:>19}" for model in models))
+print(f"{'table':20}{'rows':>4}" + f"{'error':>11}{'seconds':>8}" * len(models))
 for table, (X, _) in tables.items():
-    row = "".join("{:14.3f}{:8.2f}".format(*results[table, model]) for model in models)
-    print(f"{table:20}{len(X):5d}{row}")
+    row = "".join("{:11.3f}{:8.2f}".format(*results[table, model]) for model in models)
+    print(f"{table:20}{len(X):4d}{row}")
 print(f"\n{time.perf_counter() - start:.0f} s in all")
 
 # %%
