@@ -42,12 +42,20 @@ def conjugate_gradient(product, right, precondition, *, tol, max_iter, start=Non
     ConjugateGradientResult
         Solution and how it was reached.
     """
-    scale = float(np.max(np.abs(right), initial=0.0))  # guards the norm against overflow
+    scale = float(np.max(np.abs(right), initial=0.0))
     if scale == 0 or not np.isfinite(scale):
         return ConjugateGradientResult(np.zeros_like(right), scale == 0, 0, 0.0)
-    norm = scale * float(np.linalg.norm(right / scale))
+    # A power of two: squares neither overflow nor vanish, and no bit of the solution changes.
+    exponent = int(np.frexp(scale)[1])
+    start = None if start is None else np.ldexp(start, -exponent)
+    result = _iterate(product, np.ldexp(right, -exponent), precondition, tol, max_iter, start)
+    return result._replace(x=np.ldexp(result.x, exponent))
+
+
+def _iterate(product, right, precondition, tol, max_iter, start):
+    norm = float(np.linalg.norm(right))
     bound = max(tol, 10 * np.finfo(right.dtype).eps) * norm
-    x = np.zeros_like(right) if start is None else start.copy()
+    x = np.zeros_like(right) if start is None else start
     residual = right.copy() if start is None else right - product(x)
     size = float(np.linalg.norm(residual))
     direction, previous = None, 0.0

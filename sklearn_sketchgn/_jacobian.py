@@ -23,10 +23,13 @@ class Jacobian:
         D = (X W' > 0),   H = D * (X W').
 
     Every product needs only skinny products with D, because H v = rowsum(X * (D (v W))) and
-    (D * X V') 1 = rowsum(X * (D V)). Besides D (``n_samples * width`` numbers, or a block of it
-    when the caller withholds it) a product holds ``n_samples * n_outputs * n_features`` numbers,
-    :meth:`lower_gram` one array of side ``n_samples * n_outputs`` and one cache block,
-    :meth:`lower_normal` one array of side ``n_parameters`` and one cache block of rows.
+    (D * X V') 1 = rowsum(X * (D V)).
+
+    Peak memory, in numbers of ``dtype`` and besides D (``n_samples * width``, or a block of it
+    when the caller withholds it): a product ``4 * (n_samples + width) * n_outputs * n_features``;
+    :meth:`lower_gram` one array of side ``n_samples * n_outputs``, :meth:`lower_normal` one of
+    side ``n_parameters``; a sketch twice what it returns; each with at most four blocks of
+    ``2 ** 22`` (of one row or one neuron, where that is more).
 
     Parameters
     ----------
@@ -136,7 +139,7 @@ class Jacobian:
         Shape (sketch_size * n_features + n_outputs * (width + 1), n_samples * n_outputs), the
         second term only with a trained output layer.
         """
-        n, k, d = self.n_samples, self.n_outputs, self.n_features
+        n, k = self.n_samples, self.n_outputs
         outputs = self._sketched_outputs(neuron_sketch).reshape(k, n, -1)
         hidden = outputs[:, :, :, None] * self.rows[None, :, None, :]
         columns = hidden.reshape(k * n, -1).T
@@ -163,7 +166,7 @@ class Jacobian:
         """Return S J for S of shape (sketch_size, shape[0]), by blocks of columns of J."""
         n, d, k, m = self.n_samples, self.n_features, self.n_outputs, self.width
         dense = np.empty((sample_sketch.shape[0], self.shape[1]), dtype=self.dtype)
-        for block in self._neuron_blocks(16 * n * k * d):
+        for block in self._neuron_blocks(4 * n * k * d):
             outputs = self._masked_outputs(slice(None), block).reshape(k, n, -1)
             columns = (outputs[:, :, :, None] * self.rows[None, :, None, :]).reshape(n * k, -1)
             dense[:, block.start * d : block.stop * d] = sample_sketch @ columns
@@ -189,7 +192,7 @@ class Jacobian:
         for start in range(0, self.n_samples, size):
             block = slice(start, start + size)
             active = self.rows[block] @ hidden_weights.T > 0
-            changed += np.count_nonzero(active != (self._mask(block) > 0))
+            changed += int(np.count_nonzero(active != (self._mask(block) > 0)))
         return changed / (self.n_samples * self.width)
 
     # Pieces -----------------------------------------------------------------------------------
@@ -201,7 +204,7 @@ class Jacobian:
         return [slice(i, min(i + size, self.n_samples)) for i in range(0, self.n_samples, size)]
 
     def _neuron_blocks(self, elements_per_neuron):
-        size = max(1, min(self.width, 64 * _BLOCK_ELEMENTS // max(1, elements_per_neuron)))
+        size = max(1, min(self.width, 16 * _BLOCK_ELEMENTS // max(1, elements_per_neuron)))
         return [slice(i, min(i + size, self.width)) for i in range(0, self.width, size)]
 
     def _mask(self, rows, neurons=slice(None)):

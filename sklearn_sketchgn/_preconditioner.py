@@ -30,7 +30,7 @@ class Preconditioner:
 
 
 def factor_gram(lower, ridge, *, exact=False):
-    """Return the Cholesky preconditioner of G + ridge I; overwrites ``lower``.
+    """Return the Cholesky preconditioner of G + ridge I; may overwrite ``lower``.
 
     A factorisation that fails in the working precision is repeated with a ridge at its
     round-off level: a preconditioner may differ from the system, so the solution does not move.
@@ -45,18 +45,18 @@ def factor_gram(lower, ridge, *, exact=False):
     mean = float(original.mean())
     if not np.isfinite(mean):
         raise LinAlgError("the sketched Gram matrix is not finite")
-    strict = None
-    jitter = 10 * np.finfo(lower.dtype).eps * mean
+    jitter = 10 * float(np.finfo(lower.dtype).eps) * mean
+    # The trace bounds the round-off of the factorisation: above it no second attempt is needed,
+    # and no copy for one.
+    safe = bool(ridge > len(lower) * jitter)
     for extra in (0.0, jitter, 100 * jitter, 1e4 * jitter):
         diagonal[...] = original + lower.dtype.type(ridge + extra)
-        matrix = lower if strict is None else strict
-        if extra == 0.0 and ridge < jitter:
-            strict = lower.copy(order="F")  # only then can the first attempt fail
         try:
-            factor, _ = cho_factor(matrix, lower=True, overwrite_a=strict is None)
+            factor, _ = cho_factor(lower, lower=True, overwrite_a=safe)
             return Preconditioner(factor, lower=True, exact=exact)
         except LinAlgError:
-            strict = lower if strict is None else strict
+            if safe:
+                break
     raise LinAlgError("the sketched Gram matrix is not positive definite")
 
 

@@ -1,8 +1,11 @@
 """Every strategy and every kind of matrix that the contract tests run over, each named once."""
 
+from dataclasses import astuple, dataclass
+
 import numpy as np
 
 from sklearn_sketchgn.sketches import SRHT, CountSketch, Gaussian
+from sklearn_sketchgn.solvers import CG, Auto, Direct
 
 SKETCHES = [
     SRHT(),
@@ -15,6 +18,8 @@ SKETCHES = [
 # With one nonzero per column two heavy rows of a matrix can cancel: a subspace is only kept with
 # a sketch size quadratic in its dimension.
 SUBSPACE_SKETCHES = [SRHT(), CountSketch(), Gaussian()]
+
+SOLVERS = [Auto(), CG(), Direct()]
 
 
 def incoherent(n_rows, n_columns, rng):
@@ -70,3 +75,84 @@ MATRICES = [*FULL_RANK_MATRICES, rank_deficient]
 
 def _orthogonal(n, rng):
     return np.linalg.qr(rng.standard_normal((n, n)))[0]
+
+
+# Networks and tables behind a structured Jacobian -------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a Jacobian; the last of the features is the column of ones."""
+
+    n_samples: int
+    n_features: int
+    width: int
+    n_outputs: int
+
+    def __str__(self):
+        return "n{}d{}m{}k{}".format(*astuple(self))
+
+
+WIDE_SHAPES = [Shape(24, 6, 64, 1), Shape(20, 6, 200, 3), Shape(16, 3, 12, 2)]
+TALL_SHAPES = [Shape(300, 4, 6, 1), Shape(150, 4, 5, 3)]
+SHAPES = [*WIDE_SHAPES, *TALL_SHAPES]
+
+
+def ordinary_table(shape, rng):
+    """Standardised columns of about the same size."""
+    return rng.standard_normal((shape.n_samples, shape.n_features - 1))
+
+
+def heavy_rows_table(shape, rng):
+    """A few rows a thousand times as large as the others."""
+    X = ordinary_table(shape, rng)
+    X[:: max(1, len(X) // 5)] *= 1e3
+    return X
+
+
+def collinear_table(shape, rng):
+    """Columns that differ by a thousandth: a stable rank near 2 whatever the number of columns."""
+    common = rng.standard_normal((shape.n_samples, 1))
+    return common + 1e-3 * ordinary_table(shape, rng)
+
+
+def one_hot_table(shape, rng):
+    """Indicators of a category."""
+    return one_hot(shape.n_samples, shape.n_features - 1, rng)
+
+
+def badly_scaled_table(shape, rng):
+    """Columns from 1e-3 to 1e3."""
+    return ordinary_table(shape, rng) * np.logspace(-3, 3, shape.n_features - 1)
+
+
+def duplicated_table(shape, rng):
+    """Every row occurs twice: J has half the rank that its shape allows."""
+    X = ordinary_table(shape, rng)
+    half = len(X) // 2
+    X[half : 2 * half] = X[:half]
+    return X
+
+
+TABLES = [
+    ordinary_table,
+    heavy_rows_table,
+    collinear_table,
+    one_hot_table,
+    badly_scaled_table,
+    duplicated_table,
+]
+
+
+def network_arrays(table, shape, rng, *, antisymmetric=False, dtype=np.float64):
+    """Rows with their column of ones, hidden weights and output weights of a random network.
+
+    Antisymmetric pairs share their hidden weights and have opposite output weights.
+    """
+    n, d, m, k = astuple(shape)
+    rows = np.concatenate([table(shape, rng), np.ones((n, 1))], axis=1)
+    hidden, output = rng.standard_normal((m, d)), rng.standard_normal((m, k))
+    if antisymmetric:
+        hidden[m // 2 : 2 * (m // 2)] = hidden[: m // 2]
+        output[m // 2 : 2 * (m // 2)] = -output[: m // 2]
+    return tuple(np.ascontiguousarray(x, dtype=dtype) for x in (rows, hidden, output))

@@ -1,0 +1,91 @@
+"""Dense float64 oracles, written from the formulas and sharing no code with the package."""
+
+import numpy as np
+
+
+def forward(rows, hidden_weights, output_weights, intercept=None):
+    """f(x) = a' relu(W x) + b x_last, sample by sample; no intercept for the paper's network."""
+    out = np.zeros((len(rows), output_weights.shape[1]))
+    for i, x in enumerate(np.asarray(rows, dtype=np.float64)):
+        for r, w in enumerate(np.asarray(hidden_weights, dtype=np.float64)):
+            activation = sum(w * x)
+            if activation > 0:
+                out[i] += activation * output_weights[r]
+        if intercept is not None:
+            out[i] += intercept * x[-1]
+    return out
+
+
+def jacobian(rows, hidden_weights, output_weights, *, train_output=True):
+    """Row j * n + i is the derivative of output j at sample i by [W.ravel(), a.ravel(), b]."""
+    X, W, a = (np.asarray(x, dtype=np.float64) for x in (rows, hidden_weights, output_weights))
+    (n, d), (m, k) = X.shape, a.shape
+    J = np.zeros((n * k, m * d + (m * k + k if train_output else 0)))
+    for j in range(k):
+        for i in range(n):
+            row = J[j * n + i]
+            for r in range(m):
+                activation = sum(W[r] * X[i])
+                if activation <= 0:
+                    continue
+                row[r * d : (r + 1) * d] = a[r, j] * X[i]
+                if train_output:
+                    row[m * d + r * k + j] = activation
+            if train_output:
+                row[m * d + m * k + j] = X[i, -1]
+    return J
+
+
+def damped_least_squares(J, rhs, ridge):
+    """Minimise ||J q - rhs||^2 + ridge ||q||^2 (of minimum norm if ridge = 0), without squaring."""
+    J = np.asarray(J, dtype=np.float64)
+    stacked = np.vstack([J, np.sqrt(ridge) * np.eye(J.shape[1])])
+    right = np.concatenate([rhs, np.zeros(J.shape[1])])
+    return np.linalg.lstsq(stacked, right, rcond=None)[0]
+
+
+def leave_one_out(features, targets, ridge, weights):
+    """Mean squared error of ridge regressions, each refitted without one copy of one row.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_outputs, n_samples, n_parameters)
+        Unscaled features of each output; all outputs share the parameters.
+    targets : ndarray of shape (n_outputs, n_samples)
+        Unscaled targets. Every output has an intercept without penalty.
+    ridge : float
+        Penalty in units of the sum of weights.
+    weights : ndarray of shape (n_samples,)
+        A row of weight w counts as w copies of which one is left out; a row of weight below 1 is
+        left out whole.
+    """
+    k, n, p = features.shape
+    X = np.concatenate([features, np.repeat(np.eye(k)[:, None, :], n, axis=1)], axis=2)
+    penalty = np.diag(np.r_[np.full(p, ridge), np.zeros(k)])
+    error = 0.0
+    for i in range(n):
+        left = weights.copy()
+        left[i] = max(weights[i] - 1.0, 0.0)
+        normal, moment = penalty.copy(), np.zeros(p + k)
+        for j in range(k):
+            normal += (X[j].T * left) @ X[j]
+            moment += (X[j].T * left) @ targets[j]
+        theta = np.linalg.lstsq(normal, moment, rcond=None)[0]
+        error += weights[i] * np.sum((X[:, i] @ theta - targets[:, i]) ** 2)
+    return error / weights.sum()
+
+
+def mean_and_deviation(table, weights):
+    """Weighted mean and standard deviation of every column, in extended precision."""
+    table, weights = table.astype(np.longdouble), weights.astype(np.longdouble)
+    weights = weights / weights.sum()
+    mean = weights @ table
+    return mean, np.sqrt(weights @ (table - mean) ** 2)
+
+
+def expected_iterations(oversampling, tol):
+    """Conjugate gradient's count for condition number ((1 + e) / (1 - e))^2, e^-2 = oversampling.
+
+    The error shrinks by e = sqrt(n / s) an iteration: k = ln(2 / tol) / ln sqrt(s / n).
+    """
+    return np.log(2 / tol) / np.log(np.sqrt(oversampling))
