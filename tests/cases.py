@@ -142,6 +142,7 @@ TABLES = [
     badly_scaled_table,
     duplicated_table,
 ]
+TABLES_OF_CLEAR_RANK = [ordinary_table, heavy_rows_table, one_hot_table, duplicated_table]
 
 
 def network_arrays(table, shape, rng, *, antisymmetric=False, dtype=np.float64):

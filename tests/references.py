@@ -8,7 +8,7 @@ def forward(rows, hidden_weights, output_weights, intercept=None):
     out = np.zeros((len(rows), output_weights.shape[1]))
     for i, x in enumerate(np.asarray(rows, dtype=np.float64)):
         for r, w in enumerate(np.asarray(hidden_weights, dtype=np.float64)):
-            activation = sum(w * x)
+            activation = w @ x
             if activation > 0:
                 out[i] += activation * output_weights[r]
         if intercept is not None:
@@ -25,7 +25,7 @@ def jacobian(rows, hidden_weights, output_weights, *, train_output=True):
         for i in range(n):
             row = J[j * n + i]
             for r in range(m):
-                activation = sum(W[r] * X[i])
+                activation = W[r] @ X[i]
                 if activation <= 0:
                     continue
                 row[r * d : (r + 1) * d] = a[r, j] * X[i]
@@ -37,11 +37,13 @@ def jacobian(rows, hidden_weights, output_weights, *, train_output=True):
 
 
 def damped_least_squares(J, rhs, ridge):
-    """Minimise ||J q - rhs||^2 + ridge ||q||^2 (of minimum norm if ridge = 0), without squaring."""
-    J = np.asarray(J, dtype=np.float64)
-    stacked = np.vstack([J, np.sqrt(ridge) * np.eye(J.shape[1])])
-    right = np.concatenate([rhs, np.zeros(J.shape[1])])
-    return np.linalg.lstsq(stacked, right, rcond=None)[0]
+    """Minimise ||J q - rhs||^2 + ridge ||q||^2 for ridge > 0, singular direction by direction.
+
+    Equivalent to least squares on the stacked matrix [J; sqrt(ridge) I], but affordable where J
+    has many columns; nothing is squared.
+    """
+    left, values, right = np.linalg.svd(np.asarray(J, dtype=np.float64), full_matrices=False)
+    return right.T @ (values / (values**2 + ridge) * (left.T @ rhs))
 
 
 def leave_one_out(features, targets, ridge, weights):

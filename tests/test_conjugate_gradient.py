@@ -69,9 +69,7 @@ def test_goes_on_from_a_start(rng):
     assert second.converged
     np.testing.assert_array_equal(first.x, start)
     np.testing.assert_allclose(A @ second.x, b, atol=1e-8)
-    third = conjugate_gradient(
-        lambda v: A @ v, b, identity, tol=1e-8, max_iter=200, start=second.x
-    )
+    third = conjugate_gradient(lambda v: A @ v, b, identity, tol=1e-8, max_iter=200, start=second.x)
     assert third.n_iter == 0
     assert third.converged
 

@@ -137,9 +137,7 @@ def test_derivatives_by_central_differences(train_output, n_outputs, rng):
 
     def values(sign):
         moved = None if intercept is None else intercept + sign * step * db
-        out = references.forward(
-            rows, hidden + sign * step * dW, output + sign * step * da, moved
-        )
+        out = references.forward(rows, hidden + sign * step * dW, output + sign * step * da, moved)
         return out.T.ravel()
 
     difference = (values(1) - values(-1)) / (2 * step)

@@ -5,16 +5,24 @@ from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.linalg import LinAlgError
 from scipy.sparse import eye_array
 
 from .._conjugate_gradient import conjugate_gradient
 from .._jacobian import add_outer
 from .._preconditioner import check_sketched, draw_checked, factor_columns, factor_gram
 from ._base import Solver, SolveResult
-from ._direct import solve_minimum_norm
+from ._direct import solve_truncated
 
 # Largest sketched matrix of the samples axis, in bytes, before oversampling falls to 2.
 _SKETCH_BYTES = 256 * 2**20
+
+_LEAST_VALUES: tuple[tuple[str, type, int], ...] = (
+    ("tol", Real, 0),
+    ("max_iter", Integral, 1),
+    ("oversampling", Real, 1),
+    ("refresh", Integral, 1),
+)
 
 
 @dataclass
@@ -38,7 +46,7 @@ class CG(Solver):
 
     Parameters
     ----------
-    tol : float, default=1e-6
+    tol : float, default=1e-10
         Relative residual norm at which the iteration stops; floored at 10 eps of the dtype.
     max_iter : int, default=200
         Largest number of iterations with a fresh factor.
@@ -66,7 +74,7 @@ class CG(Solver):
     CG(oversampling=8)
     """
 
-    def __init__(self, tol=1e-6, max_iter=200, oversampling=4.0, refresh=30):
+    def __init__(self, tol=1e-10, max_iter=200, oversampling=4.0, refresh=30):
         self.tol = tol
         self.max_iter = max_iter
         self.oversampling = oversampling
@@ -108,7 +116,7 @@ class CG(Solver):
             state.preconditioner = self._factor(state, ridge)
             state.fresh = True
             if state.preconditioner is None:
-                step = solve_minimum_norm(jacobian, rhs)
+                step = solve_truncated(jacobian, rhs, ridge)
                 return SolveResult(step, message="sketch rank-deficient, truncated")
             if state.preconditioner.exact:
                 message += ", exact gram" if message else "exact gram"
@@ -122,49 +130,63 @@ class CG(Solver):
             )
             iterations += result.n_iter
         if not result.converged and ridge == 0:
-            step = solve_minimum_norm(jacobian, rhs)
+            step = solve_truncated(jacobian, rhs, ridge)
             return SolveResult(step, True, iterations, message="cg failed, truncated")
         step = jacobian.rmatvec(result.x) if dual else result.x
         message = message if result.converged else "cg not converged"
         return SolveResult(step, result.converged, iterations, result.residual_norm, message)
 
     def _factor(self, state, ridge):
-        """Return a preconditioner for the Jacobian of ``state``, None if it has not full rank."""
+        """Return a preconditioner for the Jacobian of ``state``, None if there is none.
+
+        There is none for a matrix that is not finite or, with ``ridge=0``, not of full rank.
+        """
         jacobian = state.jacobian
         dual = jacobian.shape[0] <= jacobian.shape[1]
         side, axis, size = _sketch_plan(jacobian, dual, self.oversampling)
         exact = size >= axis
         if exact and ridge > 0:
             lower = jacobian.lower_gram() if dual else jacobian.lower_normal()
-            return factor_gram(lower, ridge, exact=True)
+            return _factor_or_none(lower, ridge, exact=True)
         if exact:
             sketch = eye_array(axis, dtype=jacobian.dtype, format="csr")
         else:
             sketch = draw_checked(state.sketch, size, axis, state.rng)
         if dual and ridge > 0:
-            lower = check_sketched(jacobian.sketched_gram(sketch), state.sketch)
-            return factor_gram(lower, ridge)
+            lower = jacobian.sketched_gram(sketch)
+            self._check_product(lower, state)
+            return _factor_or_none(lower, ridge)
         columns = jacobian.sketched_columns(sketch) if dual else jacobian.sketched_rows(sketch)
-        check_sketched(columns, state.sketch)
+        self._check_product(columns, state)
         if ridge == 0:
             return factor_columns(columns, exact=exact)
         lower = np.zeros((side, side), dtype=jacobian.dtype, order="F")
         add_outer(lower, columns.T)
-        return factor_gram(lower, ridge)
+        return _factor_or_none(lower, ridge)
+
+    def _check_product(self, sketched, state):
+        """Blame the sketch for a useless product, unless the Jacobian is as useless."""
+        if np.isfinite(sketched).all() and sketched.any():
+            return
+        image = state.jacobian.rmatvec(np.ones(state.jacobian.shape[0], state.jacobian.dtype))
+        if np.isfinite(image).all() and image.any():
+            check_sketched(sketched, state.sketch)
 
     def _check(self):
-        for name, kind, least in (
-            ("tol", Real, 0.0),
-            ("max_iter", Integral, 1),
-            ("oversampling", Real, 1.0),
-            ("refresh", Integral, 1),
-        ):
+        for name, kind, least in _LEAST_VALUES:
             value = getattr(self, name)
             if not isinstance(value, kind) or not value >= least:
                 raise ValueError(
                     f"{name!r} of CG must be {'an int' if kind is Integral else 'a number'} "
                     f">= {least}; got {value!r}."
                 )
+
+
+def _factor_or_none(lower, ridge, *, exact=False):
+    try:
+        return factor_gram(lower, ridge, exact=exact)
+    except LinAlgError:
+        return None
 
 
 def _sketch_plan(jacobian, dual, oversampling):

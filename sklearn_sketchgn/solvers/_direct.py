@@ -59,11 +59,11 @@ class Direct(Solver):
         return SolveResult(step, message=message)
 
 
-def solve_minimum_norm(jacobian, rhs):
-    """Return the minimum-norm least-squares solution by a truncated eigendecomposition."""
+def solve_truncated(jacobian, rhs, ridge):
+    """Return the solution by a truncated eigendecomposition, of minimum norm if ``ridge=0``."""
     state = Direct().prepare(jacobian)
     right = rhs if state.dual else jacobian.rmatvec(rhs)
-    solution = _solve_truncated(state, right, 0.0)
+    solution = _solve_truncated(state, right, ridge)
     return jacobian.rmatvec(solution) if state.dual else solution
 
 
