@@ -56,8 +56,8 @@ class Jacobian:
 
     def __init__(self, rows, hidden_weights, output_weights, *, train_output=True, mask=None):
         self.rows = rows
-        self.hidden_weights = hidden_weights
-        self.output_weights = output_weights
+        self.hidden_weights = hidden_weights.astype(rows.dtype, copy=False)
+        self.output_weights = output_weights.astype(rows.dtype, copy=False)
         self.train_output = train_output
         self._stored_mask = mask
         self.dtype = rows.dtype
@@ -270,12 +270,12 @@ class Jacobian:
 
 def add_outer(lower, factor):
     """Add B B' to the lower triangle of a Fortran array in place (half of a full product)."""
+    # The routine of the accumulator's dtype: with another one it would update a copy.
+    (syrk,) = get_blas_funcs(("syrk",), (lower,))
     if factor.flags.f_contiguous and not factor.flags.c_contiguous:
-        syrk = get_blas_funcs("syrk", (factor,))
         syrk(1.0, factor, beta=1.0, c=lower, lower=1, overwrite_c=1)
     else:
         transposed = np.ascontiguousarray(factor).T
-        syrk = get_blas_funcs("syrk", (transposed,))
         syrk(1.0, transposed, beta=1.0, c=lower, trans=1, lower=1, overwrite_c=1)
 
 

@@ -1,130 +1,108 @@
-"""alpha="auto": choose the penalty from the linearised model, without a search."""
+"""alpha="auto": choose the penalty by held-out rows of short pilot fits, without a search.
 
-from dataclasses import dataclass
+Small networks are trained for a few steps on part of the rows, first with one penalty in common
+and then, from there, with every penalty of a grid. The held-out errors are averaged over folds,
+and the penalties are averaged (in log) with weights that fall with the held-out error.
+"""
 
 import numpy as np
-from scipy.linalg import eigh
 
-#: Candidates for alpha: a fixed grid, so that equal data give equal choices.
-ALPHA_GRID = np.logspace(-6, 4, 81)
+from ._network import initialise, initialise_paper
+from ._training import run_batches
 
-# Added to 1 - leverage: a row that determines its own fit must not divide by round-off.
-_LEAST_COMPLEMENT = 1e-10
+#: Candidates for alpha: a fixed grid from heavy noise to none.
+ALPHA_GRID = np.logspace(1.5, -3.0, 7)
 
+# Penalty of the common part, steps of the common part, and steps with each candidate.
+_COMMON_ALPHA, _COMMON_STEPS, _STEPS = 0.3, 60, 50
 
-@dataclass
-class LinearisedRidge:
-    """The ridge regression that the network is, to first order, at its current parameters.
+# Folds and the share of rows that each holds out.
+_FOLDS, _HELD_OUT = 2, 0.2
 
-    With z = J theta - r as target and K = J_P J_P' (penalised parameters only), ridge lam gives
-    the hat matrix  B = U U' + K_c (K_c + lam I)^-1,  U being the unpenalised intercept of every
-    output and K_c the kernel with U projected out. One eigendecomposition serves every lam.
+# Candidates whose held-out error (root mean square) is this much larger count 1/e as much: the
+# average then sits in the middle of a plateau, and does not jump with the data.
+_TEMPERATURE = 0.02
 
-    Attributes
-    ----------
-    values, vectors : ndarray
-        Eigendecomposition of K_c; vectors of shape (n_outputs, n_samples, size).
-    target : ndarray of shape (size,)
-        vectors' z.
-    intercept : ndarray of shape (n_samples,)
-        The unit vector u of the intercept, or zeros.
-    weights : ndarray of shape (n_samples,)
-        Sample weights; the rows are scaled by their roots.
-    """
+# The pilot's neurons, rows of a pilot batch, rows it draws from, rows it is judged by.
+_WIDTH, _BATCH_SIZE, _ROWS, _JUDGES = 64, 256, 2**15, 4096
 
-    values: np.ndarray
-    vectors: np.ndarray
-    target: np.ndarray
-    intercept: np.ndarray
-    weights: np.ndarray
-
-    def leave_one_out(self, ridges):
-        """Return the weighted mean of squared leave-one-out residuals at each of several ridges.
-
-        sum_i w_i ||(I - B_i / max(w_i, 1))^-1 e_i||^2 / sum w, with B_i the block of the hat
-        matrix at sample i and e_i its unscaled residual: with integer weights the same as
-        repeating rows and leaving out one copy.
-        """
-        k, n, _ = self.vectors.shape
-        shrink = ridges / (self.values[:, None] + ridges)  # (size, n_ridges)
-        residual = self.vectors @ (shrink * self.target[:, None]) / np.sqrt(self.weights)[:, None]
-        complement = np.empty((n, len(ridges), k, k))
-        for i in range(k):
-            for j in range(i + 1):
-                hat = (self.vectors[i] * self.vectors[j]) @ (1 - shrink)
-                hat += (self.intercept**2)[:, None] * (i == j)
-                hat /= np.maximum(self.weights, 1.0)[:, None]
-                complement[:, :, i, j] = complement[:, :, j, i] = (i == j) - hat
-        np.einsum("nrii->nri", complement)[...] += _LEAST_COMPLEMENT
-        left_out = np.linalg.solve(complement, residual.transpose(1, 2, 0)[..., None])[..., 0]
-        return self.weights @ np.einsum("nrk,nrk->nr", left_out, left_out) / self.weights.sum()
-
-    def effective_parameters(self, ridge):
-        """Return gamma = trace of K_c (K_c + ridge I)^-1."""
-        return float((self.values / (self.values + ridge)).sum())
+# Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
+_GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def linearised_ridge(jacobian, residual, theta, weights):
-    """Return the :class:`LinearisedRidge` of a Jacobian in float64, of ``n_samples`` weights."""
-    n, k = jacobian.n_samples, jacobian.n_outputs
-    target = (jacobian.matvec(theta) - residual).astype(np.float64).reshape(k, n)
-    kernel = jacobian.gram().astype(np.float64)
-    intercept = np.zeros(n)
-    if jacobian.train_output:
-        ones = jacobian.rows[:, -1].astype(np.float64)
-        intercept = ones / np.linalg.norm(ones)
-        target -= np.outer(target @ intercept, intercept)
-        blocks = kernel.reshape(k, n, k, n)
-        for j in range(k):
-            blocks[j, :, j] -= np.outer(ones, ones)
-        blocks -= np.einsum("iajb,b,c->iajc", blocks, intercept, intercept, optimize=True)
-        blocks -= np.einsum("a,c,icjb->iajb", intercept, intercept, blocks, optimize=True)
-    values, vectors = eigh(kernel, overwrite_a=True, check_finite=False)
-    values = np.maximum(values, 0.0)
-    return LinearisedRidge(
-        values, vectors.reshape(k, n, -1), vectors.T @ target.ravel(), intercept, weights
-    )
+def choose_alpha(training, data):
+    """Return a penalty for a network about to be trained.
 
-
-def best_alpha(ridge_model, scale):
-    """Return the alpha of the grid with the least leave-one-out error.
+    Equal rows always fall into the same fold, and integer weights have the effect of repeated
+    rows as long as the table fits in one batch.
 
     Parameters
     ----------
-    ridge_model : LinearisedRidge
-        The linearised model of a set of samples.
-    scale : float
-        Ridge of that set for alpha = 1: n_outputs * sum(s_set) / sum(s).
+    training : Training
+        The fit at its start: supplies the solver, sketch, generator, damping and momentum, and
+        tells how many outputs there are and whether they are trained.
+    data : TrainingData
+        The training rows; with more than 32,768 a random subset of them is used.
 
     Returns
     -------
     float
-        The first minimiser on ``ALPHA_GRID``.
+        alpha, between the ends of ``ALPHA_GRID``.
     """
-    errors = ridge_model.leave_one_out(ALPHA_GRID * scale)
-    return float(ALPHA_GRID[int(np.argmin(errors))])
+    if len(data) > _ROWS:
+        data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
+    place = _even_places(data, training.rng)
+    errors, weight = np.zeros(len(ALPHA_GRID)), 0.0
+    for fold in range(_FOLDS):
+        held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
+        kept, judges = data.take(~held_out), data.take(held_out)
+        if len(kept) > 1 and len(judges):
+            judges = judges.take(slice(_JUDGES))
+            errors += _pilot_errors(training, kept, judges)
+            weight += float(judges.weights.sum())
+    if weight == 0 or not np.isfinite(errors).all():
+        return _COMMON_ALPHA
+    errors = np.sqrt(errors / weight)
+    relative = errors / max(errors.min(), np.finfo(float).tiny) - 1
+    importance = np.exp(-np.minimum(relative / _TEMPERATURE, 700.0))
+    return float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
 
 
-class PenaltySelector:
-    """Moves the penalty of a :class:`Training` towards its leave-one-out choice as it trains."""
+def _pilot_errors(training, kept, judges):
+    """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
+    network = training.network
+    make = initialise if network.train_output else initialise_paper
+    width = min(len(network.hidden), _WIDTH)
+    start = make(width, kept.rows.shape[1], network.output.shape[1], training.rng)
+    pilot = training.fresh(start.astype(kept.rows.dtype), _COMMON_ALPHA)
+    _run(pilot, kept, _COMMON_STEPS)
+    errors = np.empty(len(ALPHA_GRID))
+    for i, alpha in enumerate(ALPHA_GRID):
+        branch = training.fresh(pilot.network, float(alpha))
+        _run(branch, kept, _STEPS)
+        residual = (branch.network.evaluate(judges.rows) - judges.targets).astype(np.float64)
+        errors[i] = np.einsum("nk,nk->", residual, residual)
+    return errors
 
-    def __init__(self, data, *, max_samples=600, n_updates=10):
-        self.data = data
-        self.max_size = max_samples
-        self.updates = list(np.linspace(0.08, 0.95, n_updates))
 
-    def update(self, training, done):
-        """Update ``training.alpha`` if the next point of the schedule has been passed."""
-        if not self.updates or done < self.updates[0]:
-            return
-        while self.updates and done >= self.updates[0]:
-            self.updates.pop(0)
-        k = len(training.network.intercept)
-        size = max(2, self.max_size // k)
-        data = self.data
-        if len(data) > size:
-            data = data.take(training.rng.choice(len(data), size, replace=False))
-        scale = k * float(data.weights.sum()) / training.total_weight
-        problem = training.subproblem(data)
-        model = linearised_ridge(problem.jacobian, problem.residual, problem.theta, data.weights)
-        training.alpha = float(np.sqrt(training.alpha * best_alpha(model, scale)))
+def _run(pilot, data, n_steps):
+    run_batches(
+        pilot, data, n_steps=n_steps, batch_size=_BATCH_SIZE, after_epoch=lambda *_: False
+    )
+
+
+def _even_places(data, rng):
+    """Return a number in [0, 1) for every row: equal for equal rows, evenly spread over others.
+
+    Rows are ordered along a random direction; the g-th distinct value gets the fraction of
+    g times the golden ratio, so that every interval of places is a stratified sample.
+    """
+    root = np.sqrt(data.weights)[:, None]
+    table = np.hstack([data.rows, data.targets]).astype(np.float64) / root
+    score = table @ rng.standard_normal(table.shape[1])
+    order = np.argsort(score, kind="stable")
+    spread = 1e-9 * (1.0 + np.abs(score).max())
+    distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
+    place = np.empty(len(score))
+    place[order] = ((distinct + 1) * _GOLDEN) % 1.0
+    return place

@@ -88,9 +88,9 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     Attributes
     ----------
-    coefs_ : list of two ndarrays of shape (n_features_in_, width) and (width, n_outputs_)
+    coefs_ : list of two ndarrays of shape (n_features, width) and (width, n_outputs)
         Weights for raw inputs and targets, float64.
-    intercepts_ : list of two ndarrays of shape (width,) and (n_outputs_,)
+    intercepts_ : list of two ndarrays of shape (width,) and (n_outputs,)
         Biases for raw inputs and targets, float64.
     n_iter_ : int
         Steps taken.
@@ -122,7 +122,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Number of targets.
     n_features_in_ : int
         Number of inputs.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the inputs, if X has string column names.
 
     See Also

@@ -5,13 +5,11 @@ from math import ceil
 
 import numpy as np
 
-from ._penalty import PenaltySelector
+from ._penalty import choose_alpha
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
-#: First penalty when it is "auto"; the selection takes over after the first epochs.
-AUTO_ALPHA = 1.0
 #: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
 BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1000, 10, 200
 
@@ -106,11 +104,10 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
 
 
 def _start(settings, data, network, scaling, rng, resume):
-    alpha = AUTO_ALPHA if settings.alpha is None else settings.alpha
     damping = AUTO_DAMPING if settings.damping is None else settings.damping
     training = Training(
         network=network,
-        alpha=float(alpha),
+        alpha=0.0 if settings.alpha is None else float(settings.alpha),
         damping=float(damping),
         momentum=settings.momentum,
         solver=settings.solver,
@@ -125,6 +122,8 @@ def _start(settings, data, network, scaling, rng, resume):
             training.alpha = resume.alpha
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
+    elif settings.alpha is None:
+        training.alpha = choose_alpha(training, data)
     return training
 
 
@@ -134,15 +133,12 @@ class _Watch:
     def __init__(self, settings, data, training, validation):
         self.settings, self.data, self.training = settings, data, training
         self.validation = validation
-        self.selector = PenaltySelector(data) if settings.alpha is None else None
         self.losses, self.validation_losses = [], []
         self.best, self.best_loss, self.waited = training.network, np.inf, 0
         residual = training.network.evaluate(data.rows) - data.targets
         self._note(training.loss(residual.T.ravel(), training.total_weight))
 
     def after_epoch(self, loss, done):
-        if self.selector is not None:
-            self.selector.update(self.training, done)
         return self._note(loss)
 
     def after_step(self, loss):

@@ -10,6 +10,9 @@ from ._step import Subproblem
 #: Length of the first step of the batch phase; it falls linearly to 0.
 STEP_LENGTH = 0.3
 
+# A batch step that multiplies the objective of its own batch by this is halved, so many times.
+_BLOW_UP, _HALVINGS = 1.5, 6
+
 #: What ended a fit, in words.
 STOP_REASONS = {
     "max_iter": "max_iter steps were taken",
@@ -72,13 +75,19 @@ class Training:
     previous_step: np.ndarray | None = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
 
+    def fresh(self, network, alpha):
+        """Return the start of another fit with the same strategies and generator."""
+        history = {key: [] for key in HISTORY_KEYS}
+        return replace(self, network=network, alpha=alpha, previous_step=None, history=history)
+
     def for_resume(self):
         """Return a copy without the history, the generator and the strategies."""
         return replace(self, history={}, rng=None, solver=None, sketch=None)
 
     def subproblem(self, data):
         """Linearise on a set of samples; the penalty shrinks with their share of the weight."""
-        alpha = self.alpha * len(self.network.intercept)
+        # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
+        alpha = float(self.alpha) * len(self.network.intercept)
         share = float(data.weights.sum()) / self.total_weight
         return Subproblem(self.network, data.rows, data.targets, alpha * share)
 
@@ -141,32 +150,49 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch):
 def _batch_step(training, batch, length):
     weight = float(batch.weights.sum())
     problem = training.subproblem(batch)
-    objective = training.objective(problem.value(), weight)
+    value = problem.value()
     state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
     drift = training.previous_step
     if drift is not None:
         drift = training.momentum * drift
     step, result = problem.solve(training.solver, state, training.damping * weight, drift)
+    moved, taken = _guarded_move(training.network, problem, step, length, value, batch)
     event = result.message
-    if np.isfinite(step).all():
-        moved = problem.theta + problem.theta.dtype.type(length) * step
-        training.network = training.network.with_parameters(moved)
+    if taken == length:
         training.previous_step = step
     else:
-        # Nothing of a broken step is kept; the next batch starts without momentum.
-        training.previous_step, event = None, "step not finite, skipped"
+        # The linearisation failed along this step: the next batch starts without momentum.
+        training.previous_step = None
+        event = f"step shortened {event}".strip() if taken else "step not finite, skipped"
+    training.network = moved
     training.record(
-        objective=objective,
+        objective=training.objective(value, weight),
         damping=training.damping,
         alpha=training.alpha,
         cg_iterations=result.n_iter,
         cg_residual=result.residual_norm,
-        step_norm=length * float(np.linalg.norm(step)) if training.previous_step is step else 0.0,
+        step_norm=taken * float(np.linalg.norm(step)) if taken else 0.0,
         batch_size=len(batch),
         flips=np.nan,
         events=event,
     )
     return training.loss(problem.residual, weight)
+
+
+def _guarded_move(network, problem, step, length, value, batch):
+    """Return the network at theta + length * step, with the length halved while it blows up.
+
+    A Gauss-Newton step from a nearly dead network can be many times longer than the parameters;
+    where it would multiply the batch's own objective by ``_BLOW_UP`` it is not taken in full.
+    """
+    for _ in range(_HALVINGS):
+        moved, trial = problem.trial(network, problem.theta.dtype.type(length) * step, batch)
+        if trial <= _BLOW_UP * value:
+            return moved, length
+        if not np.isfinite(step).all():
+            break
+        length *= 0.5
+    return network, 0.0
 
 
 def run_all_rows(training, data, *, n_steps, tol, after_step):

@@ -1,5 +1,7 @@
 """Check what a user passes to ``fit``, and say what was got and what was expected."""
 
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.utils.validation import validate_data
 
@@ -62,3 +64,15 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     if y_val.shape[1] != n_outputs:
         raise ValueError(f"`y_val` has {y_val.shape[1]} outputs; expected {n_outputs} as in `y`.")
     return X_val, y_val, weight
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Give an estimator its former attributes back if anything is raised, an interrupt included."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except BaseException:
+        estimator.__dict__.clear()
+        estimator.__dict__.update(before)
+        raise
