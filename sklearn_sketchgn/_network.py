@@ -66,8 +66,10 @@ class Network:
 
     def astype(self, dtype):
         """Return the network in another dtype."""
-        arrays = (np.asarray(x, dtype=dtype) for x in (self.hidden, self.output, self.intercept))
-        return Network(*arrays, self.train_output)
+        hidden, output, intercept = (
+            np.asarray(x, dtype=dtype) for x in (self.hidden, self.output, self.intercept)
+        )
+        return Network(hidden, output, intercept, self.train_output)
 
     def evaluate(self, rows):
         """Return f on scaled rows, shape (n_samples, n_outputs), by blocks of rows."""

@@ -11,7 +11,7 @@ from ._network import initialise, initialise_paper
 from ._training import run_batches
 
 #: Candidates for alpha: a fixed grid from heavy noise to none.
-ALPHA_GRID = np.logspace(1.5, -3.0, 7)
+ALPHA_GRID = np.logspace(1.5, -4.0, 8)
 
 # Penalty of the common part, steps of the common part, and steps with each candidate.
 _COMMON_ALPHA, _COMMON_STEPS, _STEPS = 0.3, 60, 50
@@ -30,11 +30,8 @@ _WIDTH, _BATCH_SIZE, _ROWS, _JUDGES = 64, 256, 2**15, 4096
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def choose_alpha(training, data):
+def choose_alpha(training, data, *, one_batch):
     """Return a penalty for a network about to be trained.
-
-    Equal rows always fall into the same fold, and integer weights have the effect of repeated
-    rows as long as the table fits in one batch.
 
     Parameters
     ----------
@@ -43,6 +40,9 @@ def choose_alpha(training, data):
         tells how many outputs there are and whether they are trained.
     data : TrainingData
         The training rows; with more than 32,768 a random subset of them is used.
+    one_batch : bool
+        Whether the table fits in one batch. Equal rows then fall into the same fold, so that
+        integer weights have the effect of repeated rows; otherwise folds are random.
 
     Returns
     -------
@@ -51,7 +51,10 @@ def choose_alpha(training, data):
     """
     if len(data) > _ROWS:
         data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
-    place = _even_places(data, training.rng)
+    if one_batch:
+        place = _even_places(data, training.rng)
+    else:
+        place = training.rng.permutation(len(data)) / len(data)
     errors, weight = np.zeros(len(ALPHA_GRID)), 0.0
     for fold in range(_FOLDS):
         held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
@@ -86,9 +89,7 @@ def _pilot_errors(training, kept, judges):
 
 
 def _run(pilot, data, n_steps):
-    run_batches(
-        pilot, data, n_steps=n_steps, batch_size=_BATCH_SIZE, after_epoch=lambda *_: False
-    )
+    run_batches(pilot, data, n_steps=n_steps, batch_size=_BATCH_SIZE, after_epoch=lambda *_: False)
 
 
 def _even_places(data, rng):

@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,7 +19,11 @@ from ._scaling import fit_scaling
 from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
 from ._training import STOP_REASONS, TrainingData
-from ._validation import validate_training_data, validate_validation_data
+from ._validation import (
+    unchanged_on_error,
+    validate_training_data,
+    validate_validation_data,
+)
 from .sketches import SKETCHES
 from .solvers import SOLVERS
 
@@ -246,19 +251,22 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ValueError
             If a parameter or the data are not as described; the estimator is left as it was.
         """
-        settings = self._settings()
-        X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
-        n_outputs = y.shape[1]
-        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
-        rng = self._generator()
-        if self.early_stopping and held_out is None:
-            X, y, weight, held_out = self._hold_out(X, y, weight, rng)
-        if self.batch_size == "auto":
-            settings.batch_size = auto_batch_size(n_outputs)
-        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
-        scaling = resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
-        outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
-        self._keep(settings, scaling, outcomes, flat)
+        with unchanged_on_error(self):
+            settings = self._settings()
+            X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+            n_outputs = y.shape[1]
+            held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
+            rng = self._generator()
+            if self.early_stopping and held_out is None:
+                X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+            if self.batch_size == "auto":
+                settings.batch_size = auto_batch_size(n_outputs)
+            resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+            scaling = (
+                resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
+            )
+            outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
+            self._keep(settings, scaling, outcomes, flat)
         return self
 
     def predict(self, X):
@@ -368,7 +376,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         data = _scaled(X, y, weight, scaling, dtype, self.train_output)
         validation = None
         if held_out is not None:
-            validation = _scaled(*held_out, scaling, dtype, self.train_output)
+            X_val, y_val, weight_val = held_out
+            validation = _scaled(X_val, y_val, weight_val, scaling, dtype, self.train_output)
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])
@@ -438,14 +447,36 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if self.warm_start:
             self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
         else:
-            vars(self).pop("_resume", None)
+            self.__dict__.pop("_resume", None)
         self._warn(first)
 
     def _warn(self, outcome):
+        """Issue one warning for all that a user should know about how the fit ended."""
+        found = []
         if outcome.stop_reason == "interrupted":
-            warnings.warn(
-                "The fit was interrupted; the network so far is kept.", UserWarning, stacklevel=3
+            found.append("it was interrupted, and the best network so far is kept")
+        if outcome.stop_reason == "diverged":
+            found.append("it diverged and ended before the step that did; increase `damping`")
+        if outcome.stop_reason == "max_iter" and self.batch_size is None:
+            found.append(
+                f"max_iter={self.n_iter_} was reached before tol={self.tol:g}; increase one of them"
             )
+        events = self.history_["events"]
+        truncated = sum("truncated" in event for event in events)
+        if truncated:
+            found.append(
+                f"{truncated} of {self.n_iter_} linear systems were singular and solved for the "
+                "step of minimum norm; set `alpha` or `damping` above 0"
+            )
+        unfinished = sum("not converged" in event for event in events)
+        if unfinished:
+            found.append(
+                f"conjugate gradient did not converge in {unfinished} of {self.n_iter_} steps; "
+                "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
+            )
+        if found:
+            message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
 
 
 _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 
+from ._network import Network
 from ._step import Subproblem
 
 #: Length of the first step of the batch phase; it falls linearly to 0.
@@ -15,6 +17,7 @@ _BLOW_UP, _HALVINGS = 1.5, 6
 
 #: What ended a fit, in words.
 STOP_REASONS = {
+    "schedule": "the schedule of batches was completed",
     "max_iter": "max_iter steps were taken",
     "decrease": "the objective fell by less than tol times itself",
     "gradient": "the norm of the gradient fell below tol times its first value",
@@ -61,13 +64,13 @@ class Training:
     at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase.
     """
 
-    network: object
+    network: Network
     alpha: float
     damping: float
     momentum: float
-    solver: object
-    sketch: object
-    rng: object
+    solver: Any
+    sketch: Any
+    rng: Any
     total_weight: float
     output_scale: np.ndarray
     adapt_damping: bool = True
@@ -77,7 +80,7 @@ class Training:
 
     def fresh(self, network, alpha):
         """Return the start of another fit with the same strategies and generator."""
-        history = {key: [] for key in HISTORY_KEYS}
+        history: dict = {key: [] for key in HISTORY_KEYS}
         return replace(self, network=network, alpha=alpha, previous_step=None, history=history)
 
     def for_resume(self):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -17,7 +18,7 @@ from ._direct import solve_truncated
 # Largest sketched matrix of the samples axis, in bytes, before oversampling falls to 2.
 _SKETCH_BYTES = 256 * 2**20
 
-_LEAST_VALUES: tuple[tuple[str, type, int], ...] = (
+_LEAST_VALUES: tuple[tuple[str, Any, float], ...] = (
     ("tol", Real, 0),
     ("max_iter", Integral, 1),
     ("oversampling", Real, 1),
@@ -175,7 +176,9 @@ class CG(Solver):
     def _check(self):
         for name, kind, least in _LEAST_VALUES:
             value = getattr(self, name)
-            if not isinstance(value, kind) or not value >= least:
+            # The comparison is written so that NaN fails it.
+            valid = value >= least if isinstance(value, kind) else False
+            if not valid:
                 raise ValueError(
                     f"{name!r} of CG must be {'an int' if kind is Integral else 'a number'} "
                     f">= {least}; got {value!r}."
