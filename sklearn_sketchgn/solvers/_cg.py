@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import ceil
 from numbers import Integral, Real
 from typing import Any
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -177,8 +178,7 @@ class CG(Solver):
         for name, kind, least in _LEAST_VALUES:
             value = getattr(self, name)
             # The comparison is written so that NaN fails it.
-            valid = value >= least if isinstance(value, kind) else False
-            if not valid:
+            if not isinstance(value, kind) or not value >= least:
                 raise ValueError(
                     f"{name!r} of CG must be {'an int' if kind is Integral else 'a number'} "
                     f">= {least}; got {value!r}."

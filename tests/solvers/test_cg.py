@@ -1,0 +1,156 @@
+"""How many iterations conjugate gradient takes, and how long a factor is kept."""
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn import CG, Direct, Gaussian
+from sklearn_sketchgn._jacobian import Jacobian
+from sklearn_sketchgn.sketches import Sketch
+from sklearn_sketchgn.solvers._cg import _sketch_plan
+from tests import cases, references
+from tests.solvers.test_contract import every_sketch
+
+WIDE = cases.Shape(120, 9, 1600, 1)
+TALL = cases.Shape(3000, 5, 12, 1)
+
+either_oversampling = pytest.mark.parametrize("oversampling", [4.0, 8.0])
+
+
+def jacobian(table, shape, rng):
+    rows, hidden, output = cases.network_arrays(table, shape, rng)
+    return Jacobian(rows, hidden, output)
+
+
+def iterations(J, ridge, rng, *, sketch, oversampling, tol=1e-6):
+    state = CG(tol=tol, oversampling=oversampling).prepare(J, sketch=sketch, rng=rng)
+    result = CG(tol=tol, oversampling=oversampling).solve(
+        state, rng.standard_normal(J.shape[0]), ridge
+    )
+    assert result.converged
+    # An exact factor takes one iteration whatever the sketch is.
+    assert "exact" not in result.message
+    return result.n_iter
+
+
+@every_sketch
+@either_oversampling
+@pytest.mark.parametrize("shape", [WIDE, TALL], ids=str)
+@pytest.mark.parametrize("table", [cases.ordinary_table, cases.heavy_rows_table])
+def test_count_follows_from_the_sketch_size(sketch, oversampling, shape, table, rng):
+    J = jacobian(table, shape, rng)
+    ridge = 1e-9 * np.linalg.norm(J.rows) ** 2
+    n_iter = iterations(J, ridge, rng, sketch=sketch, oversampling=oversampling)
+    assert n_iter <= 1.3 * references.expected_iterations(oversampling, 1e-6)
+
+
+@every_sketch
+@either_oversampling
+@pytest.mark.parametrize("table", [cases.collinear_table, cases.one_hot_table])
+def test_count_stays_bounded_through_the_stable_rank(sketch, oversampling, table, rng):
+    # One-hot rows repeat: without a ridge the matrix is singular.
+    J = jacobian(table, cases.Shape(120, 9, 4000, 1), rng)
+    ridge = 1e-6 * np.linalg.norm(J.rows) ** 2
+    n_iter = iterations(J, ridge, rng, sketch=sketch, oversampling=oversampling)
+    assert n_iter <= 2 * references.expected_iterations(oversampling, 1e-6)
+
+
+def test_a_factor_applied_in_the_wrong_order_fails_the_count(monkeypatch, rng):
+    def transposed(self, vector):
+        lower = np.tril(self.factor) if self.lower else np.triu(self.factor).T
+        return np.linalg.solve(lower, np.linalg.solve(lower.T, vector))
+
+    monkeypatch.setattr("sklearn_sketchgn._preconditioner.Preconditioner.apply", transposed)
+    J = jacobian(cases.heavy_rows_table, WIDE, rng)
+    solver = CG(tol=1e-6)
+    state = solver.prepare(J, sketch=Gaussian(), rng=rng)
+    result = solver.solve(state, rng.standard_normal(120), 1e-9 * np.linalg.norm(J.rows) ** 2)
+    assert result.n_iter > 2 * references.expected_iterations(4.0, 1e-6)
+
+
+def moved(J, amount, rng):
+    """Return the Jacobian after a step of a relative length."""
+    hidden = J.hidden_weights + amount * rng.standard_normal(J.hidden_weights.shape)
+    return Jacobian(J.rows, hidden, J.output_weights)
+
+
+class Counting(Sketch):
+    """Counts its draws in a list that clones share."""
+
+    def __init__(self, draws):
+        self.draws = draws
+
+    def draw(self, sketch_size, n_rows, rng):
+        self.draws.append(sketch_size)
+        return Gaussian().draw(sketch_size, n_rows, rng)
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL], ids=str)
+def test_a_factor_that_serves_is_kept(shape, rng):
+    J = jacobian(cases.ordinary_table, shape, rng)
+    rhs, ridge, draws = rng.standard_normal(J.shape[0]), 0.1 * len(J.rows), []
+    solver = CG()
+    state = solver.prepare(J, sketch=Counting(draws), rng=rng)
+    solver.solve(state, rhs, ridge)
+    for _ in range(3):
+        J = moved(J, 1e-3, rng)
+        state = solver.prepare(J, sketch=Counting(draws), rng=rng, previous=state)
+        result = solver.solve(state, rhs, ridge)
+        assert result.message == "kept factor"
+    assert len(draws) == 1
+    exact = Direct().solve(Direct().prepare(J), rhs, ridge)
+    np.testing.assert_allclose(result.step, exact.step, atol=1e-8 * np.abs(exact.step).max())
+
+
+@pytest.mark.parametrize("shape", [WIDE, TALL], ids=str)
+def test_a_stale_factor_is_refreshed(shape, rng):
+    J = jacobian(cases.ordinary_table, shape, rng)
+    rhs, ridge, draws = rng.standard_normal(J.shape[0]), 1e-6 * len(J.rows), []
+    solver = CG()
+    state = solver.prepare(J, sketch=Counting(draws), rng=rng)
+    solver.solve(state, rhs, ridge)
+    J = moved(J, 3.0, rng)
+    state = solver.prepare(J, sketch=Counting(draws), rng=rng, previous=state)
+    result = solver.solve(state, rhs, ridge)
+    assert "refreshed factor" in result.message
+    assert result.converged
+    assert result.n_iter <= solver.refresh + 1.3 * references.expected_iterations(4.0, 1e-10)
+    assert len(draws) == 2
+    exact = Direct().solve(Direct().prepare(J), rhs, ridge)
+    np.testing.assert_allclose(result.step, exact.step, atol=1e-8 * np.abs(exact.step).max())
+
+
+def test_a_factor_of_another_size_is_not_kept(rng):
+    first = jacobian(cases.ordinary_table, WIDE, rng)
+    second = jacobian(cases.ordinary_table, cases.Shape(60, 9, 1600, 1), rng)
+    solver = CG()
+    state = solver.prepare(first, sketch=Gaussian(), rng=rng)
+    solver.solve(state, np.ones(120), 1.0)
+    state = solver.prepare(second, sketch=Gaussian(), rng=rng, previous=state)
+    assert solver.solve(state, np.ones(60), 1.0).converged
+
+
+def test_too_few_iterations_are_reported(rng):
+    J = jacobian(cases.ordinary_table, WIDE, rng)
+    solver = CG(max_iter=3)
+    state = solver.prepare(J, sketch=Gaussian(), rng=rng)
+    result = solver.solve(state, np.ones(120), 1e-6)
+    assert not result.converged
+    assert result.n_iter == 3
+    assert result.message == "cg not converged"
+    assert np.isfinite(result.step).all()
+
+
+def test_an_exact_matrix_replaces_a_sketch_that_would_not_be_smaller(rng):
+    J = jacobian(cases.ordinary_table, cases.Shape(40, 5, 30, 1), rng)
+    solver = CG()
+    state = solver.prepare(J, sketch=Gaussian(), rng=rng)
+    result = solver.solve(state, np.ones(40), 1e-3)
+    assert result.message == "exact gram"
+    assert result.n_iter <= 2
+
+
+def test_oversampling_falls_where_the_sketch_would_not_fit(monkeypatch, rng):
+    J = jacobian(cases.ordinary_table, TALL, rng)
+    assert _sketch_plan(J, False, 4.0)[2] == 4 * J.shape[1]
+    monkeypatch.setattr("sklearn_sketchgn.solvers._cg._SKETCH_BYTES", 8 * 3 * J.shape[1] ** 2)
+    assert _sketch_plan(J, False, 4.0)[2] == 2 * J.shape[1]
