@@ -23,14 +23,14 @@ _FOLDS, _HELD_OUT = 2, 0.2
 # average then sits in the middle of a plateau, and does not jump with the data.
 _TEMPERATURE = 0.02
 
-# The pilot's neurons, rows of a pilot batch, rows it draws from, rows it is judged by.
-_WIDTH, _BATCH_SIZE, _ROWS, _JUDGES = 64, 256, 2**15, 4096
+# The pilot's neurons, rows it draws from, rows it is judged by.
+_WIDTH, _ROWS, _JUDGES = 64, 2**15, 4096
 
 # Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def choose_alpha(training, data, *, one_batch):
+def choose_alpha(training, data, *, batch_size, one_batch):
     """Return a penalty for a network about to be trained.
 
     Parameters
@@ -40,6 +40,8 @@ def choose_alpha(training, data, *, one_batch):
         tells how many outputs there are and whether they are trained.
     data : TrainingData
         The training rows; with more than 32,768 a random subset of them is used.
+    batch_size : int
+        Rows of a pilot batch.
     one_batch : bool
         Whether the table fits in one batch. Equal rows then fall into the same fold, so that
         integer weights have the effect of repeated rows; otherwise folds are random.
@@ -61,7 +63,7 @@ def choose_alpha(training, data, *, one_batch):
         kept, judges = data.take(~held_out), data.take(held_out)
         if len(kept) > 1 and len(judges):
             judges = judges.take(slice(_JUDGES))
-            errors += _pilot_errors(training, kept, judges)
+            errors += _pilot_errors(training, kept, judges, batch_size)
             weight += float(judges.weights.sum())
     if weight == 0 or not np.isfinite(errors).all():
         return _COMMON_ALPHA
@@ -71,25 +73,25 @@ def choose_alpha(training, data, *, one_batch):
     return float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
 
 
-def _pilot_errors(training, kept, judges):
+def _pilot_errors(training, kept, judges, batch_size):
     """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
     network = training.network
     make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _WIDTH)
     start = make(width, kept.rows.shape[1], network.output.shape[1], training.rng)
     pilot = training.fresh(start.astype(kept.rows.dtype), _COMMON_ALPHA)
-    _run(pilot, kept, _COMMON_STEPS)
+    _run(pilot, kept, _COMMON_STEPS, batch_size)
     errors = np.empty(len(ALPHA_GRID))
     for i, alpha in enumerate(ALPHA_GRID):
         branch = training.fresh(pilot.network, float(alpha))
-        _run(branch, kept, _STEPS)
+        _run(branch, kept, _STEPS, batch_size)
         residual = (branch.network.evaluate(judges.rows) - judges.targets).astype(np.float64)
         errors[i] = np.einsum("nk,nk->", residual, residual)
     return errors
 
 
-def _run(pilot, data, n_steps):
-    run_batches(pilot, data, n_steps=n_steps, batch_size=_BATCH_SIZE, after_epoch=lambda *_: False)
+def _run(pilot, data, n_steps, batch_size):
+    run_batches(pilot, data, n_steps=n_steps, batch_size=batch_size, after_epoch=lambda *_: False)
 
 
 def _even_places(data, rng):

@@ -111,6 +111,8 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
             reason = run_all_rows(
                 training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.after_step
             )
+            if reason == "max_iter" and batch_steps and settings.max_iter is None:
+                reason = "schedule"
     except KeyboardInterrupt:
         if not training.history["objective"]:
             raise
@@ -139,8 +141,10 @@ def _start(settings, data, network, scaling, rng, resume):
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
     elif settings.alpha is None:
+        usual = auto_batch_size(data.targets.shape[1])
+        size = usual if settings.batch_size is None else min(settings.batch_size, usual)
         one_batch = settings.batch_size is None or len(data) <= settings.batch_size
-        training.alpha = choose_alpha(training, data, one_batch=one_batch)
+        training.alpha = choose_alpha(training, data, batch_size=size, one_batch=one_batch)
     return training
 
 

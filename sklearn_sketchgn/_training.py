@@ -17,7 +17,7 @@ _BLOW_UP, _HALVINGS = 1.5, 6
 
 #: What ended a fit, in words.
 STOP_REASONS = {
-    "schedule": "the schedule of batches was completed",
+    "schedule": "the schedule of steps was completed",
     "max_iter": "max_iter steps were taken",
     "decrease": "the objective fell by less than tol times itself",
     "gradient": "the norm of the gradient fell below tol times its first value",
