@@ -33,15 +33,17 @@ class Scaling:
         for start in range(0, n, _ROWS):
             block = slice(start, start + _ROWS)
             # Half first: the difference of two numbers near the largest float must not overflow.
-            centred = (0.5 * np.asarray(X[block], dtype=np.float64) - 0.5 * self.x_mean) * 2.0
-            rows[block, :d] = centred * self.x_inverse * sqrt_weight[block, None]
+            centred = 0.5 * np.asarray(X[block], dtype=np.float64) - 0.5 * self.x_mean
+            rows[block, :d] = centred * self.x_inverse * 2.0 * sqrt_weight[block, None]
         if ones:
             rows[:, d] = sqrt_weight
         return rows
 
     def scaled_targets(self, y, sqrt_weight, dtype):
         """Return sqrt(s) * standardised y."""
-        return ((y - self.y_mean) / self.y_scale * sqrt_weight[:, None]).astype(dtype)
+        # Half first, as in the rows.
+        centred = (0.5 * y - 0.5 * self.y_mean) / self.y_scale * 2.0
+        return (centred * sqrt_weight[:, None]).astype(dtype)
 
     def fold(self, network):
         """Return (coefs, intercepts) of the network on raw inputs, in MLPRegressor's shapes."""

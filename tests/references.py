@@ -46,37 +46,6 @@ def damped_least_squares(J, rhs, ridge):
     return right.T @ (values / (values**2 + ridge) * (left.T @ rhs))
 
 
-def leave_one_out(features, targets, ridge, weights):
-    """Mean squared error of ridge regressions, each refitted without one copy of one row.
-
-    Parameters
-    ----------
-    features : ndarray of shape (n_outputs, n_samples, n_parameters)
-        Unscaled features of each output; all outputs share the parameters.
-    targets : ndarray of shape (n_outputs, n_samples)
-        Unscaled targets. Every output has an intercept without penalty.
-    ridge : float
-        Penalty in units of the sum of weights.
-    weights : ndarray of shape (n_samples,)
-        A row of weight w counts as w copies of which one is left out; a row of weight below 1 is
-        left out whole.
-    """
-    k, n, p = features.shape
-    X = np.concatenate([features, np.repeat(np.eye(k)[:, None, :], n, axis=1)], axis=2)
-    penalty = np.diag(np.r_[np.full(p, ridge), np.zeros(k)])
-    error = 0.0
-    for i in range(n):
-        left = weights.copy()
-        left[i] = max(weights[i] - 1.0, 0.0)
-        normal, moment = penalty.copy(), np.zeros(p + k)
-        for j in range(k):
-            normal += (X[j].T * left) @ X[j]
-            moment += (X[j].T * left) @ targets[j]
-        theta = np.linalg.lstsq(normal, moment, rcond=None)[0]
-        error += weights[i] * np.sum((X[:, i] @ theta - targets[:, i]) ** 2)
-    return error / weights.sum()
-
-
 def mean_and_deviation(table, weights):
     """Weighted mean and standard deviation of every column, in extended precision."""
     table, weights = table.astype(np.longdouble), weights.astype(np.longdouble)

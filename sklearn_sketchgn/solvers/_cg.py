@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import ceil
 from numbers import Integral, Real
 from typing import Any
-from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError

@@ -1,0 +1,178 @@
+"""Standardisation, and its folding into the weights."""
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn._network import Network, initialise
+from sklearn_sketchgn._scaling import fit_scaling
+from tests import references
+
+
+def table(rng, n_samples=50, n_features=4, n_outputs=2):
+    X = rng.standard_normal((n_samples, n_features)) * [1, 10, 0.1, 3] + [0, 5, -2, 100]
+    return X, rng.standard_normal((n_samples, n_outputs)) * [1, 7] + [3, -20]
+
+
+def random_network(n_features, n_outputs, rng, *, train_output=True, width=6):
+    return Network(
+        rng.standard_normal((width, n_features + train_output)),
+        rng.standard_normal((width, n_outputs)),
+        rng.standard_normal(n_outputs) * train_output,
+        train_output,
+    )
+
+
+def raw_prediction(X, coefs, intercepts):
+    return np.maximum(X @ coefs[0] + intercepts[0], 0) @ coefs[1] + intercepts[1]
+
+
+def test_weighted_moments(rng):
+    X, y = table(rng)
+    weight = rng.uniform(0.1, 3, size=50)
+    scaling = fit_scaling(X, y, weight)
+    mean, deviation = references.mean_and_deviation(X, weight)
+    np.testing.assert_allclose(scaling.x_mean, mean.astype(float), rtol=1e-13)
+    np.testing.assert_allclose(1 / scaling.x_inverse, deviation.astype(float), rtol=1e-13)
+    mean, deviation = references.mean_and_deviation(y, weight)
+    np.testing.assert_allclose(scaling.y_mean, mean.astype(float), rtol=1e-13)
+    np.testing.assert_allclose(scaling.y_scale, deviation.astype(float), rtol=1e-13)
+
+
+def test_weights_are_repetitions(rng):
+    X, y = table(rng)
+    weight = rng.integers(1, 5, size=50)
+    weighted = fit_scaling(X, y, weight.astype(float))
+    repeated = fit_scaling(
+        np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0), np.ones(weight.sum())
+    )
+    for name, value in vars(weighted).items():
+        np.testing.assert_allclose(value, getattr(repeated, name), rtol=1e-13)
+
+
+def test_blocks_of_rows_fit_together(rng, monkeypatch):
+    X, y = table(rng)
+    weight = rng.uniform(0.1, 3, size=50)
+    whole = fit_scaling(X, y, weight)
+    rows = whole.scaled_rows(X, np.sqrt(weight), np.float64, ones=1)
+    monkeypatch.setattr("sklearn_sketchgn._scaling._ROWS", 7)
+    blocks = fit_scaling(X, y, weight)
+    for name, value in vars(whole).items():
+        np.testing.assert_allclose(value, getattr(blocks, name), rtol=1e-13)
+    np.testing.assert_allclose(
+        blocks.scaled_rows(X, np.sqrt(weight), np.float64, ones=1), rows, atol=1e-12
+    )
+
+
+def test_rows_are_standardised_scaled_by_the_root_and_end_in_ones(rng):
+    X, y = table(rng)
+    weight = rng.uniform(0.1, 3, size=50)
+    root = np.sqrt(weight)
+    scaling = fit_scaling(X, y, weight)
+    rows = scaling.scaled_rows(X, root, np.float64, ones=1)
+    assert rows.shape == (50, 5)
+    np.testing.assert_array_equal(rows[:, -1], root)
+    standardised = rows[:, :4] / root[:, None]
+    np.testing.assert_allclose(weight @ standardised, 0, atol=1e-11)
+    np.testing.assert_allclose(weight @ standardised**2 / weight.sum(), 1, rtol=1e-12)
+    targets = scaling.scaled_targets(y, root, np.float32)
+    assert targets.dtype == np.float32
+    np.testing.assert_allclose(root @ targets, 0, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3e5, 1e300, 1 / 3])
+def test_constant_columns_count_as_absent(value, rng):
+    X, y = table(rng)
+    X[:, 1] = value
+    scaling = fit_scaling(X, y, rng.uniform(0.1, 3, size=50))
+    assert scaling.x_inverse[1] == 0
+    assert (scaling.scaled_rows(X, np.ones(50), np.float64, ones=1)[:, 1] == 0).all()
+    coefs, _ = scaling.fold(random_network(4, 2, rng))
+    np.testing.assert_array_equal(coefs[0][1], 0)
+
+
+def test_constant_targets_have_scale_one(rng):
+    X, y = table(rng)
+    y[:, 0] = 7
+    scaling = fit_scaling(X, y, np.ones(50))
+    assert scaling.y_scale[0] == 1
+    assert scaling.y_mean[0] == pytest.approx(7)
+
+
+def test_a_mean_of_many_deviations(rng):
+    x = rng.standard_normal((1000, 1))
+    scaling = fit_scaling(x + 1e8, x, np.ones(1000))
+    # The table itself is rounded to 1e-8 of a deviation.
+    assert scaling.x_inverse[0] == pytest.approx(1 / x.std(), rel=1e-7)
+    rows = scaling.scaled_rows(x + 1e8, np.ones(1000), np.float64, ones=0)
+    np.testing.assert_allclose(rows, (x - x.mean()) / x.std(), atol=1e-6)
+
+
+@pytest.mark.parametrize("magnitude", [1e-290, 1e-160, 1e160, 1e300])
+def test_magnitudes_whose_squares_overflow_or_vanish(magnitude, rng):
+    X, y = table(rng)
+    plain, scaled = fit_scaling(X, y, np.ones(50)), fit_scaling(magnitude * X, y, np.ones(50))
+    rows = [
+        scaling.scaled_rows(values, np.ones(50), np.float64, ones=1)
+        for scaling, values in ((plain, X), (scaled, magnitude * X))
+    ]
+    np.testing.assert_allclose(*rows, atol=1e-11)
+    targets = fit_scaling(X, magnitude * y, np.ones(50)).scaled_targets(
+        magnitude * y, np.ones(50), np.float64
+    )
+    np.testing.assert_allclose(
+        targets, plain.scaled_targets(y, np.ones(50), np.float64), atol=1e-11
+    )
+
+
+def test_the_whole_range_of_floats(rng):
+    X = np.array([[-1.7e308], [1.7e308], [1.7e308], [1.0]])
+    scaling = fit_scaling(X, X, np.ones(4))
+    assert np.isfinite(scaling.scaled_rows(X, np.ones(4), np.float64, ones=1)).all()
+    assert np.isfinite(scaling.scaled_targets(X, np.ones(4), np.float64)).all()
+
+
+@pytest.mark.parametrize("magnitude", [1e-300, 1e-30, 1e30, 1e300])
+def test_only_proportions_of_weights_count(magnitude, rng):
+    X, y = table(rng)
+    weight = rng.uniform(0.1, 3, size=50)
+    plain, scaled = fit_scaling(X, y, weight), fit_scaling(X, y, magnitude * weight)
+    for name, value in vars(plain).items():
+        np.testing.assert_allclose(value, getattr(scaled, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("train_output", [True, False])
+def test_folded_weights_predict_the_same_from_raw_inputs(train_output, rng):
+    X, y = table(rng)
+    scaling = fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
+    network = random_network(4, 2, rng, train_output=train_output)
+    rows = scaling.scaled_rows(X, np.ones(50), np.float64, ones=int(train_output))
+    intercept = network.intercept if train_output else None
+    standardised = references.forward(rows, network.hidden, network.output, intercept)
+    expected = standardised * scaling.y_scale + scaling.y_mean
+    coefs, intercepts = scaling.fold(network)
+    np.testing.assert_allclose(raw_prediction(X, coefs, intercepts), expected, rtol=1e-11)
+    assert {x.dtype for x in coefs + intercepts} == {np.dtype(float)}
+
+
+def test_float32_networks_are_folded_in_float64(rng):
+    X = rng.standard_normal((50, 4)) + 1e4
+    y = rng.standard_normal((50, 1))
+    scaling = fit_scaling(X, y, np.ones(50))
+    network = initialise(6, 5, 1, rng).astype(np.float32)
+    coefs, intercepts = scaling.fold(network)
+    rows = scaling.scaled_rows(X, np.ones(50), np.float64, ones=1)
+    expected = references.forward(rows, network.hidden, network.output, network.intercept)
+    expected = expected * scaling.y_scale + scaling.y_mean
+    np.testing.assert_allclose(raw_prediction(X, coefs, intercepts), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("train_output", [True, False])
+def test_unfolding_is_the_inverse_of_folding(train_output, rng):
+    X, y = table(rng)
+    scaling = fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
+    network = random_network(4, 2, rng, train_output=train_output)
+    again = scaling.unfold(network, *scaling.fold(network))
+    np.testing.assert_allclose(again.hidden, network.hidden, rtol=1e-10)
+    np.testing.assert_allclose(again.output, network.output, rtol=1e-12)
+    np.testing.assert_allclose(again.intercept, network.intercept, atol=1e-12)
+    assert again.train_output == train_output
