@@ -256,7 +256,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
         if not accepted:
             if not training.adapt_damping:
                 return "diverged"
-            if not predicted > 10 * np.finfo(problem.theta.dtype).eps * value:
+            if abs(predicted) <= 10 * np.finfo(problem.theta.dtype).eps * value:
                 return "round-off"
             continue
         training.network = trial
