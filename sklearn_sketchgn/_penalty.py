@@ -5,6 +5,8 @@ and then, from there, with every penalty of a grid. The held-out errors are aver
 and the penalties are averaged (in log) with weights that fall with the held-out error.
 """
 
+from math import ceil
+
 import numpy as np
 
 from ._network import initialise, initialise_paper
@@ -30,7 +32,7 @@ _WIDTH, _ROWS, _JUDGES = 64, 2**15, 4096
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def choose_alpha(training, data, *, batch_size, one_batch):
+def choose_alpha(training, data, *, batch_size, one_batch, share=1.0):
     """Return a penalty for a network about to be trained.
 
     Parameters
@@ -45,6 +47,9 @@ def choose_alpha(training, data, *, batch_size, one_batch):
     one_batch : bool
         Whether the table fits in one batch. Equal rows then fall into the same fold, so that
         integer weights have the effect of repeated rows; otherwise folds are random.
+
+    share : float, default=1.0
+        Fraction of the usual steps to take, for a fit that is itself shorter than usual.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def choose_alpha(training, data, *, batch_size, one_batch):
         kept, judges = data.take(~held_out), data.take(held_out)
         if len(kept) > 1 and len(judges):
             judges = judges.take(slice(_JUDGES))
-            errors += _pilot_errors(training, kept, judges, batch_size)
+            errors += _pilot_errors(training, kept, judges, batch_size, share)
             weight += float(judges.weights.sum())
     if weight == 0 or not np.isfinite(errors).all():
         return _COMMON_ALPHA
@@ -73,18 +78,18 @@ def choose_alpha(training, data, *, batch_size, one_batch):
     return float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
 
 
-def _pilot_errors(training, kept, judges, batch_size):
+def _pilot_errors(training, kept, judges, batch_size, share):
     """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
     network = training.network
     make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _WIDTH)
     start = make(width, kept.rows.shape[1], network.output.shape[1], training.rng)
     pilot = training.fresh(start.astype(kept.rows.dtype), _COMMON_ALPHA)
-    _run(pilot, kept, _COMMON_STEPS, batch_size)
+    _run(pilot, kept, ceil(share * _COMMON_STEPS), batch_size)
     errors = np.empty(len(ALPHA_GRID))
     for i, alpha in enumerate(ALPHA_GRID):
         branch = training.fresh(pilot.network, float(alpha))
-        _run(branch, kept, _STEPS, batch_size)
+        _run(branch, kept, ceil(share * _STEPS), batch_size)
         residual = (branch.network.evaluate(judges.rows) - judges.targets).astype(np.float64)
         errors[i] = np.einsum("nk,nk->", residual, residual)
     return errors

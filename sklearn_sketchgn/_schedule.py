@@ -13,6 +13,9 @@ AUTO_DAMPING = 0.04
 #: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
 BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1000, 10, 200
 
+# A fit of few steps has a short pilot, but not a shorter one than this share of the usual.
+_LEAST_PILOT_SHARE = 0.2
+
 
 @dataclass
 class Settings:
@@ -144,7 +147,12 @@ def _start(settings, data, network, scaling, rng, resume):
         usual = auto_batch_size(data.targets.shape[1])
         size = usual if settings.batch_size is None else min(settings.batch_size, usual)
         one_batch = settings.batch_size is None or len(data) <= settings.batch_size
-        training.alpha = choose_alpha(training, data, batch_size=size, one_batch=one_batch)
+        share = 1.0
+        if settings.max_iter is not None:
+            share = float(np.clip(settings.max_iter / BATCH_STEPS, _LEAST_PILOT_SHARE, 1.0))
+        training.alpha = choose_alpha(
+            training, data, batch_size=size, one_batch=one_batch, share=share
+        )
     return training
 
 
