@@ -59,9 +59,16 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
 
     Notes
     -----
-    The paper prints the iteration x <- x + R^-1 R^-T (y - A'A x), a gradient step of length one.
-    It diverges unless S has many times more rows than is practical (about 50 n_columns), so
-    conjugate gradient, which the paper's text names, is used; see docs/algorithm.md.
+    The paper prints a gradient step of length one on 1/2 ||M z - R^-T y||^2,
+
+        z <- z - M (M z - R^-T y),    M = R^-T A'A R^-1,    x = R^-1 z
+
+    (its R is the inverse of this one). It converges only where the largest eigenvalue of M is
+    below sqrt(2): for a Gaussian S of many columns, with more than (1 - 2^(-1/4))^-2 = 39.5
+    times ``n_columns`` rows. The simpler step x <- x + R^-1 R^-T (y - A'A x) needs the
+    eigenvalue below 2, that is 11.7 times ``n_columns`` rows. Both diverge at the usual
+    oversampling of 2 to 8, so conjugate gradient, which the paper's text names, is used; see
+    docs/algorithm.md.
 
     References
     ----------

@@ -107,12 +107,12 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
                 data,
                 n_steps=batch_steps,
                 batch_size=settings.batch_size,
-                after_epoch=watch.after_epoch,
+                after_epoch=watch.note,
             )
             reason = "early stopping" if stopped else reason
         if all_steps and not stopped:
             reason = run_all_rows(
-                training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.after_step
+                training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.note
             )
             if reason == "max_iter" and batch_steps and settings.max_iter is None:
                 reason = "schedule"
@@ -144,8 +144,7 @@ def _start(settings, data, network, scaling, rng, resume):
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
     elif settings.alpha is None:
-        usual = auto_batch_size(data.targets.shape[1])
-        size = usual if settings.batch_size is None else min(settings.batch_size, usual)
+        size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
         one_batch = settings.batch_size is None or len(data) <= settings.batch_size
         share = 1.0
         if settings.max_iter is not None:
@@ -157,7 +156,7 @@ def _start(settings, data, network, scaling, rng, resume):
 
 
 class _Watch:
-    """What happens between steps: losses, the penalty, the validation loss, the best network."""
+    """What is noted between steps: losses, validation losses, the best network."""
 
     def __init__(self, settings, data, training, validation):
         self.settings, self.data, self.training = settings, data, training
@@ -165,15 +164,9 @@ class _Watch:
         self.losses, self.validation_losses = [], []
         self.best, self.best_loss, self.waited = training.network, np.inf, 0
         residual = training.network.evaluate(data.rows) - data.targets
-        self._note(training.loss(residual.T.ravel(), training.total_weight))
+        self.note(training.loss(residual.T.ravel(), training.total_weight))
 
-    def after_epoch(self, loss, done):
-        return self._note(loss)
-
-    def after_step(self, loss):
-        return self._note(loss)
-
-    def _note(self, loss):
+    def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
         self.losses.append(loss)
         if self.settings.report is not None:

@@ -126,8 +126,8 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch):
     n_steps, batch_size : int
         Number of steps; upper bound of the rows in a batch.
     after_epoch : callable
-        Called after every epoch with the mean loss of its batches (each before its step) and the
-        share of the schedule that is done; True ends the phase.
+        Called after every epoch with the mean loss of its batches, each before its step; True ends
+        the phase.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch):
             length = STEP_LENGTH * (1 - step / n_steps)
             values.append(_batch_step(training, batch, length))
             step += 1
-        if after_epoch(float(np.mean(values)), step / n_steps):
+        if after_epoch(float(np.mean(values))):
             return True
     return False
 

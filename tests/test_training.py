@@ -164,7 +164,7 @@ def test_every_row_is_used_once_an_epoch_in_batches_of_equal_size(batch_size, rn
         data,
         n_steps=2 * n_batches,
         batch_size=batch_size,
-        after_epoch=lambda loss, done: epochs.append(done) or False,
+        after_epoch=lambda loss: epochs.append(loss) or False,
     )
     assert len(batches) == 2 * n_batches
     for epoch in (batches[:n_batches], batches[n_batches:]):
@@ -172,7 +172,7 @@ def test_every_row_is_used_once_an_epoch_in_batches_of_equal_size(batch_size, rn
         sizes = [len(batch) for batch in epoch]
         assert max(sizes) <= batch_size
         assert max(sizes) - min(sizes) <= 1
-    assert epochs == [0.5, 1.0]
+    assert len(epochs) == 2
     assert not np.array_equal(batches[0], batches[n_batches])
 
 
