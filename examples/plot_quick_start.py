@@ -8,8 +8,8 @@ a ridge regression whose penalty is cross-validated.
 
 ``MLPRegressor`` needs standardised columns, a standardised target and more than its 200 epochs to
 converge, so it gets all three. ``SketchGNRegressor`` standardises inside ``fit`` and takes the raw
-table. Every model sees the same three folds, and each error is that of rows that it was not trained
-on.
+table. Every model is trained on the same two thirds of the rows and judged by the other third. With
+so few rows another split moves the errors by several hundredths.
 """
 
 # %%
@@ -28,10 +28,12 @@ import numpy as np
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import KFold, cross_validate
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from sklearn_sketchgn import SketchGNRegressor
 
@@ -67,32 +69,34 @@ models = {
 # --------------
 #
 # The error is the root mean squared error divided by the standard deviation of the target: 1 is
-# what predicting the mean gives. The time is that of one fit in one thread: ``n_jobs=2`` runs two
-# folds at a time and leaves one thread to each.
+# what predicting the mean gives, about. The time is that of one fit in one thread: these tables are
+# too small to share among threads.
 
-folds = KFold(3, shuffle=True, random_state=0)
 results = {}
-start = time.perf_counter()
-for table, (X, y) in tables.items():
-    for model, estimator in models.items():
-        scores = cross_validate(
-            estimator, X, y, cv=folds, scoring="neg_root_mean_squared_error", n_jobs=2
-        )
-        error = -scores["test_score"].mean() / y.std()
-        results[table, model] = error, np.median(scores["fit_time"])
+begin = time.perf_counter()
+with threadpool_limits(1):
+    for table, (X, y) in tables.items():
+        X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=1 / 3, random_state=0)
+        for model, estimator in models.items():
+            start = time.perf_counter()
+            estimator.fit(X_train, y_train)
+            seconds = time.perf_counter() - start
+            error = root_mean_squared_error(y_test, estimator.predict(X_test)) / y_test.std()
+            results[table, model] = error, seconds
 
 print(f"{'':24}" + "".join(f"{model:>19}" for model in models))
 print(f"{'table':20}{'rows':>4}" + f"{'error':>11}{'seconds':>8}" * len(models))
 for table, (X, _) in tables.items():
     row = "".join("{:11.3f}{:8.2f}".format(*results[table, model]) for model in models)
     print(f"{table:20}{len(X):4d}{row}")
-print(f"\n{time.perf_counter() - start:.0f} s in all")
+print(f"\n{time.perf_counter() - begin:.0f} s in all")
 
 # %%
 # Error against time
 # ------------------
 #
-# Lower is more accurate, further left is faster.
+# Lower is more accurate, further left is faster. The ridge regression is close behind the network
+# on all three tables and far faster: they are nearly linear. Where yours is too, keep the ridge.
 
 colours = {"RidgeCV": "0.55", "MLPRegressor": "tab:orange", "SketchGNRegressor": "tab:blue"}
 figure, axes = plt.subplots(
