@@ -5,6 +5,7 @@ and then, from there, with every penalty of a grid. The held-out errors are aver
 and the penalties are averaged (in log) with weights that fall with the held-out error.
 """
 
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -80,6 +81,9 @@ def choose_alpha(training, data, *, batch_size, one_batch, share=1.0):
 
 def _pilot_errors(training, kept, judges, batch_size, share):
     """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
+    # A generator of its own: what a solver draws must not move the start of the next fold, as it
+    # draws less for weighted rows than for repeated ones.
+    training = replace(training, rng=training.rng.spawn(1)[0])
     network = training.network
     make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _WIDTH)

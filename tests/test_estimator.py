@@ -130,7 +130,8 @@ def weighted_and_repeated(seed, n_samples=15, n_features=10):
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"solver": "cg", "alpha": "auto"},
+        # Wide enough for the sketch to be drawn, and to be of another size for repeated rows.
+        {"solver": "cg", "alpha": "auto", "width": 32},
         {"solver": "cg", "batch_size": None},
         {"solver": "direct"},
     ],
