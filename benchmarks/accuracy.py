@@ -51,7 +51,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 DEFAULT_WIDTH = 256  # SketchGNRegressor's own default
-FIXED = {"alpha": 1.0, "damping": 0.1, "momentum": 0.0, "n_members": 4}
+FIXED = {"alpha": 1.0, "damping": 0.04, "momentum": 0.7, "n_members": 4}
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 ITERATIONS = 2000  # of adam2000 and lbfgs
 CAP_ROWS, CAP_ITERATIONS = 20_000, 300
