@@ -166,7 +166,7 @@ def _batch_step(training, batch, length):
     else:
         # The linearisation failed along this step: the next batch starts without momentum.
         training.previous_step = None
-        event = f"step shortened {event}".strip() if taken else "step not finite, skipped"
+        event = f"step shortened {event}".strip() if taken else "step skipped"
     training.network = moved
     training.record(
         objective=training.objective(value, weight),
@@ -188,7 +188,7 @@ def _guarded_move(network, problem, step, length, value, batch):
     A Gauss-Newton step from a nearly dead network can be many times longer than the parameters;
     where it would multiply the batch's own objective by ``_BLOW_UP`` it is not taken in full.
     """
-    for _ in range(_HALVINGS):
+    for _ in range(_HALVINGS + 1):
         moved, trial = problem.trial(network, problem.theta.dtype.type(length) * step, batch)
         if trial <= _BLOW_UP * value:
             return moved, length
