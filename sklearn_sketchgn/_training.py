@@ -15,6 +15,10 @@ STEP_LENGTH = 0.3
 # A batch step that multiplies the objective of its own batch by this is halved, so many times.
 _BLOW_UP, _HALVINGS = 1.5, 6
 
+# Nielsen's growth factor after 20 rejections in a row; the damping has then grown by 2^210, and a
+# step that is still not finite or not downhill will not become so.
+_LARGEST_GROWTH = 2.0**20
+
 #: What ended a fit, in words.
 STOP_REASONS = {
     "schedule": "the schedule of steps was completed",
@@ -256,7 +260,8 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
         if not accepted:
             if not training.adapt_damping:
                 return "diverged"
-            if abs(predicted) <= 10 * np.finfo(problem.theta.dtype).eps * value:
+            hopeless = abs(predicted) <= 10 * np.finfo(problem.theta.dtype).eps * value
+            if hopeless or training.growth > _LARGEST_GROWTH:
                 return "round-off"
             continue
         training.network = trial
