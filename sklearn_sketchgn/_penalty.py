@@ -33,8 +33,11 @@ _WIDTH, _ROWS, _JUDGES = 64, 2**15, 4096
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def choose_alpha(training, data, *, batch_size, one_batch, share=1.0):
+def choose_alpha(training, data, *, batch_size, share=1.0):
     """Return a penalty for a network about to be trained.
+
+    Equal rows always fall into the same fold, so that integer weights have the effect of repeated
+    rows while the table fits in one batch.
 
     Parameters
     ----------
@@ -45,10 +48,6 @@ def choose_alpha(training, data, *, batch_size, one_batch, share=1.0):
         The training rows; with more than 32,768 a random subset of them is used.
     batch_size : int
         Rows of a pilot batch.
-    one_batch : bool
-        Whether the table fits in one batch. Equal rows then fall into the same fold, so that
-        integer weights have the effect of repeated rows; otherwise folds are random.
-
     share : float, default=1.0
         Fraction of the usual steps to take, for a fit that is itself shorter than usual.
 
@@ -59,10 +58,7 @@ def choose_alpha(training, data, *, batch_size, one_batch, share=1.0):
     """
     if len(data) > _ROWS:
         data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
-    if one_batch:
-        place = _even_places(data, training.rng)
-    else:
-        place = training.rng.permutation(len(data)) / len(data)
+    place = _even_places(data, training.rng)
     errors, weight = np.zeros(len(ALPHA_GRID)), 0.0
     for fold in range(_FOLDS):
         held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)

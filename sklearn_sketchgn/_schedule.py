@@ -145,13 +145,10 @@ def _start(settings, data, network, scaling, rng, resume):
         training.previous_step = resume.previous_step
     elif settings.alpha is None:
         size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-        one_batch = settings.batch_size is None or len(data) <= settings.batch_size
         share = 1.0
         if settings.max_iter is not None:
             share = float(np.clip(settings.max_iter / BATCH_STEPS, _LEAST_PILOT_SHARE, 1.0))
-        training.alpha = choose_alpha(
-            training, data, batch_size=size, one_batch=one_batch, share=share
-        )
+        training.alpha = choose_alpha(training, data, batch_size=size, share=share)
     return training
 
 
