@@ -432,8 +432,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.loss_curve_ = first.loss_curve
         self.validation_loss_curve_ = first.validation_loss_curve or None
         self.loss_ = self.loss_curve_[-1]
-        self.alpha_ = float(np.exp(np.mean([np.log(o.training.alpha or 1e-300) for o in outcomes])))
-        self.alpha_ = first.training.alpha if len(outcomes) == 1 else self.alpha_
+        alphas = [outcome.training.alpha for outcome in outcomes]
+        self.alpha_ = alphas[0] if len(alphas) == 1 else _geometric_mean(alphas)
         self.damping_ = first.training.damping
         self.batch_size_ = settings.batch_size
         self.solver_, self.sketch_ = settings.solver, settings.sketch
@@ -483,6 +483,10 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
 
 _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
+
+
+def _geometric_mean(values):
+    return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
 
 
 def _scaled(X, y, weight, scaling, dtype, train_output):

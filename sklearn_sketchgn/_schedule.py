@@ -156,12 +156,10 @@ class _Watch:
     """What is noted between steps: losses, validation losses, the best network."""
 
     def __init__(self, settings, data, training, validation):
-        self.settings, self.data, self.training = settings, data, training
-        self.validation = validation
+        self.settings, self.training, self.validation = settings, training, validation
         self.losses, self.validation_losses = [], []
         self.best, self.best_loss, self.waited = training.network, np.inf, 0
-        residual = training.network.evaluate(data.rows) - data.targets
-        self.note(training.loss(residual.T.ravel(), training.total_weight))
+        self.note(self._loss_on(data))
 
     def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
@@ -170,16 +168,17 @@ class _Watch:
             self.settings.report(self)
         if self.validation is None:
             return False
-        network, held_out = self.training.network, self.validation
-        residual = network.evaluate(held_out.rows) - held_out.targets
-        weight = float(held_out.weights.sum())
-        current = self.training.loss(residual.T.ravel(), weight)
+        current = self._loss_on(self.validation)
         self.validation_losses.append(current)
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
         self.waited = 0 if current < enough else self.waited + 1
         if current < self.best_loss:
-            self.best, self.best_loss = network, current
+            self.best, self.best_loss = self.training.network, current
         return self.waited >= self.settings.n_iter_no_change
+
+    def _loss_on(self, data):
+        residual = self.training.network.evaluate(data.rows) - data.targets
+        return self.training.loss(residual.T.ravel(), float(data.weights.sum()))
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

@@ -29,8 +29,8 @@ class Subproblem:
     def __init__(self, network, rows, targets, alpha):
         self.alpha = alpha
         self.theta = network.parameters()
-        self.penalised_theta = network.penalised() * self.theta
         self._mask = network.penalised()
+        self.penalised_theta = self._mask * self.theta
         self.jacobian, self.residual = network.linearise(rows, targets)
 
     def value(self):
