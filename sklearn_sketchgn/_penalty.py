@@ -1,43 +1,127 @@
-"""alpha="auto": choose the penalty by held-out rows of short pilot fits, without a search.
+"""alpha="auto": adjust the penalty while the network trains, by rows that it has not seen.
 
-Small networks are trained for a few steps on part of the rows, first with one penalty in common
-and then, from there, with every penalty of a grid. The held-out errors are averaged over folds,
-and the penalties are averaged (in log) with weights that fall with the held-out error.
+Forward-mode differentiation of the training itself: beside the parameters theta runs their
+sensitivity z = d theta / d log(alpha), what they would have become under a slightly larger
+penalty. It obeys the recursion of the steps, differentiated, and costs one more solve with the
+factor that a step has anyway. On held-out rows, z says in which direction to move alpha.
 """
 
-from dataclasses import replace
-from math import ceil
+from math import exp, log
 
 import numpy as np
 
 from ._network import initialise, initialise_paper
-from ._training import run_batches
+from ._training import SEARCH_SHARE, run_batches
 
-#: Candidates for alpha: a fixed grid from heavy noise to none.
-ALPHA_GRID = np.logspace(1.5, -4.0, 8)
+#: Where alpha starts: high enough that the search comes down from a network that is too smooth,
+#: which also trains better than a small penalty from the start (docs/algorithm.md).
+START = 1.0
 
-# Penalty of the common part, steps of the common part, and steps with each candidate.
-_COMMON_ALPHA, _COMMON_STEPS, _STEPS = 0.3, 60, 50
+#: alpha stays between these.
+LOWEST, HIGHEST = 1e-6, 1e4
 
-# Folds and the share of rows that each holds out.
-_FOLDS, _HELD_OUT = 2, 0.2
+# Rows that judge: this share of all, but not more than so many.
+_HELD_OUT, _JUDGES = 0.2, 2048
 
-# Candidates whose held-out error (root mean square) is this much larger count 1/e as much: the
-# average then sits in the middle of a plateau, and does not jump with the data.
-_TEMPERATURE = 0.02
+# The largest change of log(alpha) at once.
+_LARGEST_MOVE = log(10.0)
 
-# The pilot's neurons, rows it draws from, rows it is judged by.
-_WIDTH, _ROWS, _JUDGES = 64, 2**15, 4096
+# Another penalty has to promise at least this correlation of the held-out residual with its
+# change, that is a squared error lower by 0.5 %. Without it alpha falls to its bound wherever the
+# penalty does not matter early, and cannot return when it does (kin8nm: 0.075, with it 0.072).
+_LEAST_CORRELATION = 0.07
+
+# Neurons of a network that is trained for its penalty only.
+_PROBE_WIDTH = 256
+
 
 # Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def choose_alpha(training, data, *, batch_size, share=1.0):
-    """Return a penalty for a network about to be trained.
+class PenaltySearch:
+    """The search for alpha along one batch phase.
 
-    Equal rows always fall into the same fold, so that integer weights have the effect of repeated
+    Equal rows are always held out together, so that integer weights have the effect of repeated
     rows while the table fits in one batch.
+
+    Parameters
+    ----------
+    data : TrainingData
+        All training rows.
+    rng : numpy.random.Generator
+        Which rows judge.
+
+    Attributes
+    ----------
+    kept, judges : TrainingData
+        The rows to train on meanwhile, and those that judge.
+    """
+
+    def __init__(self, data, rng):
+        place = _even_places(data, rng)
+        held_out = place < min(_HELD_OUT, _JUDGES / len(data))
+        if held_out.all() or np.count_nonzero(~held_out) < 2:
+            held_out[:] = False
+        self.kept, self.judges = data.take(~held_out), data.take(held_out)
+        self._sensitivity = self._step_sensitivity = None
+
+    def follow(self, training, problem, state, damping, step, length):
+        """Differentiate one step of the batch phase.
+
+        Parameters
+        ----------
+        training : Training
+            The fit, as it was when the step was solved for.
+        problem, state, damping
+            The batch's subproblem, the solver's state for it, and mu.
+        step : ndarray
+            Its minimiser.
+        length : float
+            How much of it was taken; 0 for a step that was shortened, which ends the momentum.
+        """
+        if not length:
+            self._step_sensitivity = None
+            return
+        if self._sensitivity is None:
+            self._sensitivity = np.zeros_like(problem.theta)
+        drift = self._step_sensitivity
+        if drift is not None:
+            drift = training.momentum * drift
+        self._step_sensitivity = problem.solve_sensitivity(
+            training.solver, state, damping, step, self._sensitivity, drift
+        )
+        self._sensitivity += step.dtype.type(length) * self._step_sensitivity
+
+    def adjust(self, training):
+        """Move alpha by one Newton step on the squared error of the judges, in log(alpha).
+
+        To first order their residual under exp(t) alpha is r + t J z; t minimises its square plus
+        t^2 times their mean squared error, the information of one row that alpha is right.
+        """
+        if self._sensitivity is None or not len(self.judges):
+            return
+        problem = training.subproblem(self.judges)
+        residual = problem.residual.astype(np.float64)
+        change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
+        size, effect = float(residual @ residual), float(change @ change)
+        slope = float(residual @ change)
+        if not np.isfinite(slope + effect + size):
+            self._sensitivity = self._step_sensitivity = None
+            return
+        least = _LEAST_CORRELATION * (size * effect) ** 0.5
+        slope = max(0.0, slope - least) + min(0.0, slope + least)
+        n_judges = float(self.judges.weights.sum()) * len(training.network.intercept)
+        curvature = effect + size / n_judges
+        if slope and curvature > 0:
+            move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
+            training.alpha = min(max(training.alpha * exp(move), LOWEST), HIGHEST)
+
+
+def choose_alpha(training, data, *, batch_size, n_steps):
+    """Return a penalty for a network that has no batch phase to search along.
+
+    Another network of at most 256 neurons is trained for as long as its search lasts.
 
     Parameters
     ----------
@@ -45,58 +129,37 @@ def choose_alpha(training, data, *, batch_size, share=1.0):
         The fit at its start: supplies the solver, sketch, generator, damping and momentum, and
         tells how many outputs there are and whether they are trained.
     data : TrainingData
-        The training rows; with more than 32,768 a random subset of them is used.
+        The training rows.
     batch_size : int
-        Rows of a pilot batch.
-    share : float, default=1.0
-        Fraction of the usual steps to take, for a fit that is itself shorter than usual.
+        Rows of a batch.
+    n_steps : int
+        Steps of the whole schedule, of which the search takes a share.
 
     Returns
     -------
     float
-        alpha, between the ends of ``ALPHA_GRID``.
+        alpha, between ``LOWEST`` and ``HIGHEST``.
     """
-    if len(data) > _ROWS:
-        data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
-    place = _even_places(data, training.rng)
-    errors, weight = np.zeros(len(ALPHA_GRID)), 0.0
-    for fold in range(_FOLDS):
-        held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
-        kept, judges = data.take(~held_out), data.take(held_out)
-        if len(kept) > 1 and len(judges):
-            judges = judges.take(slice(_JUDGES))
-            errors += _pilot_errors(training, kept, judges, batch_size, share)
-            weight += float(judges.weights.sum())
-    if weight == 0 or not np.isfinite(errors).all():
-        return _COMMON_ALPHA
-    errors = np.sqrt(errors / weight)
-    relative = errors / max(errors.min(), np.finfo(float).tiny) - 1
-    importance = np.exp(-np.minimum(relative / _TEMPERATURE, 700.0))
-    return float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
-
-
-def _pilot_errors(training, kept, judges, batch_size, share):
-    """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
-    # A generator of its own: what a solver draws must not move the start of the next fold, as it
-    # draws less for weighted rows than for repeated ones.
-    training = replace(training, rng=training.rng.spawn(1)[0])
     network = training.network
     make = initialise if network.train_output else initialise_paper
-    width = min(len(network.hidden), _WIDTH)
-    start = make(width, kept.rows.shape[1], network.output.shape[1], training.rng)
-    pilot = training.fresh(start.astype(kept.rows.dtype), _COMMON_ALPHA)
-    _run(pilot, kept, ceil(share * _COMMON_STEPS), batch_size)
-    errors = np.empty(len(ALPHA_GRID))
-    for i, alpha in enumerate(ALPHA_GRID):
-        branch = training.fresh(pilot.network, float(alpha))
-        _run(branch, kept, ceil(share * _STEPS), batch_size)
-        residual = (branch.network.evaluate(judges.rows) - judges.targets).astype(np.float64)
-        errors[i] = np.einsum("nk,nk->", residual, residual)
-    return errors
+    width = min(len(network.hidden), _PROBE_WIDTH)
+    rng = training.rng.spawn(1)[0]
+    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
+    probe = training.fresh(start.astype(data.rows.dtype), START)
+    probe.rng = rng
 
+    def searched(loss):
+        return len(probe.history["alpha"]) >= SEARCH_SHARE * n_steps
 
-def _run(pilot, data, n_steps, batch_size):
-    run_batches(pilot, data, n_steps=n_steps, batch_size=batch_size, after_epoch=lambda *_: False)
+    run_batches(
+        probe,
+        data,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        after_epoch=searched,
+        search=PenaltySearch(data, rng),
+    )
+    return probe.alpha
 
 
 def _even_places(data, rng):

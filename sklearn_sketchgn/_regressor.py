@@ -53,8 +53,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Solves the linear system of a step; "auto" takes the cheaper one for its size.
     alpha : "auto" or float >= 0, default="auto"
         L2 penalty in units of the full sum of weights, on standardised inputs and targets, as in
-        MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" chooses
-        it before training, by the held-out errors of short fits of a small network.
+        MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" adjusts
+        it during the first part of the batches, by rows that are held out meanwhile.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
@@ -68,7 +68,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         inputs (normalise the rows yourself).
     max_iter : "auto" or int, default="auto"
         Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
-        about 1000 on batches (whole epochs), then at most 10 on all rows, fewer or none where
+        about 1500 on batches (whole epochs), then at most 10 on all rows, fewer or none where
         they would cost more than half of the batches; with ``batch_size=None`` at most 200.
     tol : float, default=1e-4
         Relative decrease of the objective below which the phase on all rows ends; also the

@@ -5,16 +5,13 @@ from math import ceil
 
 import numpy as np
 
-from ._penalty import choose_alpha
+from ._penalty import START, PenaltySearch, choose_alpha
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
 #: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
-BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1000, 10, 200
-
-# A fit of few steps has a short pilot, but not a shorter one than this share of the usual.
-_LEAST_PILOT_SHARE = 0.2
+BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1500, 10, 200
 
 
 @dataclass
@@ -97,6 +94,9 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         An earlier fit whose penalty, damping and momentum go on.
     """
     training = _start(settings, data, network, scaling, rng, resume)
+    search = None
+    if settings.alpha is None and resume is None and settings.batch_size is not None:
+        search = PenaltySearch(data, rng)
     watch = _Watch(settings, data, training, validation)
     batch_steps, all_steps = n_steps(settings, len(data), network)
     stopped, reason = False, "schedule"
@@ -108,6 +108,7 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
                 n_steps=batch_steps,
                 batch_size=settings.batch_size,
                 after_epoch=watch.note,
+                search=search,
             )
             reason = "early stopping" if stopped else reason
         if all_steps and not stopped:
@@ -144,11 +145,10 @@ def _start(settings, data, network, scaling, rng, resume):
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
     elif settings.alpha is None:
-        size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-        share = 1.0
-        if settings.max_iter is not None:
-            share = float(np.clip(settings.max_iter / BATCH_STEPS, _LEAST_PILOT_SHARE, 1.0))
-        training.alpha = choose_alpha(training, data, batch_size=size, share=share)
+        training.alpha = START
+        if settings.batch_size is None:
+            size = auto_batch_size(data.targets.shape[1])
+            training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
     return training
 
 

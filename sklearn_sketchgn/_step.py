@@ -55,16 +55,43 @@ class Subproblem:
         drift : ndarray or None
             momentum times the last step; None is zero.
         """
+        return self._solve(solver, state, damping, self.residual, self.penalised_theta, drift)
+
+    def solve_sensitivity(self, solver, state, damping, step, sensitivity, drift=None):
+        """Return dp / d log(alpha) of the step p, from the sensitivity z = d theta / d log(alpha).
+
+        The minimiser's condition, differentiated: with the same matrix as the step,
+
+            (J'J + lam) dp = -J'(J z) - alpha P (theta + p + z) + mu ddrift,
+
+        where J is taken as constant, as everywhere in a Gauss-Newton step. It is the subproblem
+        itself with J z in place of the residual and theta + p + z in place of theta.
+
+        Parameters
+        ----------
+        solver, state, damping
+            As in :meth:`solve`.
+        step : ndarray
+            p, as :meth:`solve` returned it.
+        sensitivity : ndarray
+            z.
+        drift : ndarray or None
+            The derivative of the drift; None is zero.
+        """
+        residual = self.jacobian.matvec(sensitivity)
+        pulled = self._mask * (self.theta + step + sensitivity)
+        return self._solve(solver, state, damping, residual, pulled, drift)[0]
+
+    def _solve(self, solver, state, damping, residual, pulled, drift):
+        """Return the step, and the solver's result, that minimises with ``pulled`` for P theta."""
         ridge = self.alpha + damping
         if ridge == 0:
-            result = solver.solve(state, -self.residual, 0.0)
+            result = solver.solve(state, -residual, 0.0)
             return result.step, result
-        centre = (-self.alpha / ridge) * self.penalised_theta
+        centre = (-self.alpha / ridge) * pulled
         if drift is not None:
             centre += (damping / ridge) * drift
-        centred = (
-            self.residual if not centre.any() else (self.residual + self.jacobian.matvec(centre))
-        )
+        centred = residual if not centre.any() else (residual + self.jacobian.matvec(centre))
         result = solver.solve(state, -centred, ridge)
         return centre + result.step, result
 

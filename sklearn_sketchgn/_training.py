@@ -12,6 +12,12 @@ from ._step import Subproblem
 #: Length of the first step of the batch phase; it falls linearly to 0.
 STEP_LENGTH = 0.3
 
+#: The first share of the batch phase, in which alpha is searched for and rows are held out.
+SEARCH_SHARE = 0.6
+
+# How often alpha is adjusted: so many times if the search lasted for the whole batch phase.
+_ADJUSTMENTS = 80
+
 # A batch step that multiplies the objective of its own batch by this is halved, so many times.
 _BLOW_UP, _HALVINGS = 1.5, 6
 
@@ -114,7 +120,7 @@ class Training:
             self.history[key].append(entry[key])
 
 
-def run_batches(training, data, *, n_steps, batch_size, after_epoch):
+def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None):
     """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly to 0.
 
     p is the minimiser of the batch's subproblem with the momentum inside (SPRING: Goldshlager,
@@ -132,6 +138,9 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch):
     after_epoch : callable
         Called after every epoch with the mean loss of its batches, each before its step; True ends
         the phase.
+    search : PenaltySearch or None
+        Adjusts alpha during the first ``SEARCH_SHARE`` of the steps. Meanwhile the batches are made
+        of ``search.kept``, as many an epoch and so smaller ones; then the held-out rows join.
 
     Returns
     -------
@@ -139,31 +148,39 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch):
         Whether ``after_epoch`` ended the phase.
     """
     n_batches = ceil(len(data) / batch_size)
+    searching = 0 if search is None else SEARCH_SHARE * n_steps
+    interval = ceil(n_steps / _ADJUSTMENTS)
     step = 0
     while step < n_steps:
-        order = training.rng.permutation(len(data)) if n_batches > 1 else None
+        rows = search.kept if step < searching else data
+        order = training.rng.permutation(len(rows)) if n_batches > 1 else None
         values = []
         for index in range(min(n_batches, n_steps - step)):
             # Strided slices of the permutation: sizes differ by at most one row.
-            batch = data if order is None else data.take(order[index::n_batches])
+            batch = rows if order is None else rows.take(order[index::n_batches])
             length = STEP_LENGTH * (1 - step / n_steps)
-            values.append(_batch_step(training, batch, length))
+            follower = search if step < searching else None
+            values.append(_batch_step(training, batch, length, follower))
             step += 1
+            if follower is not None and step % interval == 0:
+                follower.adjust(training)
         if after_epoch(float(np.mean(values))):
             return True
     return False
 
 
-def _batch_step(training, batch, length):
+def _batch_step(training, batch, length, search=None):
     weight = float(batch.weights.sum())
     problem = training.subproblem(batch)
-    value = problem.value()
+    value, damping = problem.value(), training.damping * weight
     state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
     drift = training.previous_step
     if drift is not None:
         drift = training.momentum * drift
-    step, result = problem.solve(training.solver, state, training.damping * weight, drift)
+    step, result = problem.solve(training.solver, state, damping, drift)
     moved, taken = _guarded_move(training.network, problem, step, length, value, batch)
+    if search is not None:
+        search.follow(training, problem, state, damping, step, length if taken == length else 0.0)
     event = result.message
     if taken == length:
         training.previous_step = step
