@@ -35,6 +35,9 @@ _LEAST_CORRELATION = 0.07
 _PROBE_WIDTH = 256
 
 
+# Rows in one block of temporaries.
+_ROWS = 2**16
+
 # Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
@@ -168,9 +171,15 @@ def _even_places(data, rng):
     Rows are ordered along a random direction; the g-th distinct value gets the fraction of
     g times the golden ratio, so that every interval of places is a stratified sample.
     """
-    root = np.sqrt(data.weights)[:, None]
-    table = np.hstack([data.rows, data.targets]).astype(np.float64) / root
-    score = table @ rng.standard_normal(table.shape[1])
+    n_features = data.rows.shape[1]
+    direction = rng.standard_normal(n_features + data.targets.shape[1])
+    score = np.empty(len(data))
+    for begin in range(0, len(data), _ROWS):
+        block = data.take(slice(begin, begin + _ROWS))
+        score[begin : begin + _ROWS] = (
+            block.rows.astype(np.float64) @ direction[:n_features]
+            + block.targets.astype(np.float64) @ direction[n_features:]
+        ) / np.sqrt(block.weights)
     order = np.argsort(score, kind="stable")
     spread = 1e-9 * (1.0 + np.abs(score).max())
     distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
