@@ -15,9 +15,10 @@ from ._export import to_mlp_regressor
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._reporting import Reporter
-from ._scaling import fit_scaling
+from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
+from ._streaming import Stream, advance, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
 from ._validation import (
     unchanged_on_error,
@@ -107,7 +108,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     loss_curve_ : list of float
         Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
         entry an epoch of batches (mean over its batches, each before its step), then one entry an
-        accepted step on all rows.
+        accepted step on all rows; and one entry a block of ``partial_fit``, before its steps.
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
@@ -156,6 +157,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     >>> model.predict(X[:2]).shape
     (2,)
     """
+
+    # Set by fit and partial_fit.
+    alpha_: float
+    loss_: float
+    _stream: Stream
 
     _parameter_constraints: dict = {
         "width": [Interval(Integral, 1, None, closed="left")],
@@ -265,11 +271,79 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             if self.batch_size == "auto":
                 settings.batch_size = auto_batch_size(n_outputs)
             resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
-            scaling = (
-                resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
-            )
+            if resume:
+                scaling, moments = resume[0], (self._stream.x, self._stream.y)
+            else:
+                moments = fit_moments(X, weight), fit_moments(y, weight)
+                scaling = scaling_of(*moments, scale_inputs=self.train_output)
             outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
-            self._keep(settings, scaling, outcomes, flat)
+            self._flat_target = flat
+            folded = self._keep(settings, scaling, outcomes)
+            seed = int(rng.integers(2**31 - 1))
+            self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one block of a stream, or go on from a fit.
+
+        The scaling is updated by the block, in such a way that predictions do not move. Then one
+        pass of batch steps of constant length is taken over it, every row once. The first call
+        initialises; until 32 rows have been seen, only the mean of the targets is learnt.
+        ``max_iter``, ``tol`` and the adaptive damping belong to ``fit`` and play no part;
+        ``alpha="auto"`` is chosen by the first block of at least 64 rows and again each time the
+        number of rows has doubled, in units of the sum of the weights seen so far;
+        ``batch_size=None`` takes one step on the whole block. ``history_`` and ``n_iter_`` are
+        those of the last call, ``loss_curve_`` gets one entry a call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs of the block, one row or more.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets of the block.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights >= 0; an integer weight counts as that many copies of the row.
+
+        Returns
+        -------
+        self : SketchGNRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described, do not match the blocks before, or
+            the parameters ask for what a stream cannot do; the estimator is left as it was.
+        """
+        with unchanged_on_error(self):
+            settings = self._settings()
+            stream = getattr(self, "_stream", None)
+            X, y, weight, flat = validate_training_data(
+                self, X, y, sample_weight, reset=stream is None
+            )
+            check_stream(self, stream, y.shape[1])
+            if self.batch_size == "auto":
+                settings.batch_size = auto_batch_size(y.shape[1])
+            seed = None
+            if stream is None:
+                self._flat_target = flat
+                seed = check_random_state(self.random_state).randint(2**31 - 1)
+            curve = getattr(self, "loss_curve_", [])
+            stream, scaling, outcomes = advance(
+                stream,
+                settings,
+                X,
+                y,
+                weight,
+                width=self.width,
+                n_members=self.n_members,
+                seed=seed,
+                n_jobs=self.n_jobs,
+            )
+            self._keep(settings, scaling, outcomes)
+            self.loss_curve_ = [*curve, self.loss_]
+            self._stream = stream
         return self
 
     def predict(self, X):
@@ -376,11 +450,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _train(self, settings, X, y, weight, held_out, scaling, rng, resume):
         one_batch = settings.batch_size is None or len(X) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
-        data = _scaled(X, y, weight, scaling, dtype, self.train_output)
+        data = TrainingData(*scaling.arrays(X, y, weight, dtype, ones=self.train_output))
         validation = None
         if held_out is not None:
-            X_val, y_val, weight_val = held_out
-            validation = _scaled(X_val, y_val, weight_val, scaling, dtype, self.train_output)
+            arrays = scaling.arrays(*held_out, dtype, ones=self.train_output)
+            validation = TrainingData(*arrays)
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])
@@ -420,12 +494,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         return resume
 
-    def _keep(self, settings, scaling, outcomes, flat):
+    def _keep(self, settings, scaling, outcomes):
+        """Set all fitted attributes, and return the folded networks of the members."""
         first = outcomes[0]
-        self.coefs_, self.intercepts_ = combine(
-            [scaling.fold(outcome.training.network) for outcome in outcomes]
-        )
-        self._flat_target = flat
+        folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
+        self.coefs_, self.intercepts_ = combine(folded)
         self.n_outputs_ = len(scaling.y_mean)
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
@@ -452,6 +525,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         else:
             self.__dict__.pop("_resume", None)
         self._warn(first)
+        return folded
 
     def _warn(self, outcome):
         """Issue one warning for all that a user should know about how the fit ended."""
@@ -487,12 +561,6 @@ _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
 
 def _geometric_mean(values):
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
-
-
-def _scaled(X, y, weight, scaling, dtype, train_output):
-    sqrt_weight = np.sqrt(weight)
-    rows = scaling.scaled_rows(X, sqrt_weight, dtype, ones=int(train_output))
-    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
 
 
 def _spawn(rng, n_members):
