@@ -7,13 +7,26 @@ from threadpoolctl import threadpool_limits
 from ._schedule import train
 
 
-def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None):
-    """Train one network for every (network, resume, rng) of ``starts``, in parallel threads."""
+def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None, observers=()):
+    """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
 
-    def run(network, resume, rng):
-        return train(settings, data, network, scaling, rng, validation=validation, resume=resume)
+    Observers watch the first member only: they need not know of threads.
+    """
 
-    return run_members(run, starts, n_jobs=n_jobs)
+    def run(network, resume, rng, observers):
+        return train(
+            settings,
+            data,
+            network,
+            scaling,
+            rng,
+            validation=validation,
+            resume=resume,
+            observers=observers,
+        )
+
+    watched = [(*start, observers if i == 0 else ()) for i, start in enumerate(starts)]
+    return run_members(run, watched, n_jobs=n_jobs)
 
 
 def run_members(run, starts, *, n_jobs=None):

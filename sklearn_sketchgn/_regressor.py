@@ -10,7 +10,15 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import HasMethods, Interval, StrOptions, fit_context
+from ._callbacks import CallbackObserver
+from ._compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    with_callbacks,
+)
 from ._export import to_mlp_regressor
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
@@ -32,7 +40,7 @@ from .solvers import SOLVERS
 _PREDICT_ELEMENTS = 2**22
 
 
-class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Two-layer ReLU network for regression, trained by sketched Gauss-Newton steps.
 
     Minimises, in standardised units,
@@ -93,7 +101,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
     verbose : int, default=0
-        1 prints one line an epoch or step.
+        1 prints one line an epoch of batches or accepted step on all rows, with the time left.
 
     Attributes
     ----------
@@ -109,6 +117,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
         entry an epoch of batches (mean over its batches, each before its step), then one entry an
         accepted step on all rows; and one entry a block of ``partial_fit``, before its steps.
+    loss_steps_ : list of int
+        Steps taken before each entry of ``loss_curve_``, that is, its place on an axis of steps.
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
@@ -261,26 +271,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a parameter or the data are not as described; the estimator is left as it was.
         """
         with unchanged_on_error(self):
-            settings = self._settings()
-            X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
-            n_outputs = y.shape[1]
-            held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
-            rng = self._generator()
-            if self.early_stopping and held_out is None:
-                X, y, weight, held_out = self._hold_out(X, y, weight, rng)
-            if self.batch_size == "auto":
-                settings.batch_size = auto_batch_size(n_outputs)
-            resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
-            if resume:
-                scaling, moments = resume[0], (self._stream.x, self._stream.y)
-            else:
-                moments = fit_moments(X, weight), fit_moments(y, weight)
-                scaling = scaling_of(*moments, scale_inputs=self.train_output)
-            outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
-            self._flat_target = flat
-            folded = self._keep(settings, scaling, outcomes)
-            seed = int(rng.integers(2**31 - 1))
-            self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -327,9 +318,9 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 settings.batch_size = auto_batch_size(y.shape[1])
             seed = None
             if stream is None:
-                self._flat_target = flat
+                self._flat_target, self.n_outputs_ = flat, y.shape[1]
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
-            curve = getattr(self, "loss_curve_", [])
+            curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
             stream, scaling, outcomes = advance(
                 stream,
                 settings,
@@ -343,6 +334,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
             self._keep(settings, scaling, outcomes)
             self.loss_curve_ = [*curve, self.loss_]
+            self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream
         return self
 
@@ -409,6 +401,33 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     # Pieces of fit ----------------------------------------------------------------------------
 
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        settings = self._settings()
+        given = (X, y, sample_weight)
+        X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+        n_outputs = y.shape[1]
+        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
+        rng = self._generator()
+        if self.early_stopping and held_out is None:
+            X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+        if self.batch_size == "auto":
+            settings.batch_size = auto_batch_size(n_outputs)
+        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+        if resume:
+            scaling, moments = resume[0], (self._stream.x, self._stream.y)
+        else:
+            moments = fit_moments(X, weight), fit_moments(y, weight)
+            scaling = scaling_of(*moments, scale_inputs=self.train_output)
+        self._flat_target, self.n_outputs_ = flat, n_outputs
+        callbacks = CallbackObserver(self, given, scaling)
+        observers = (*([Reporter()] if self.verbose else []), callbacks)
+        outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume, observers)
+        folded = self._keep(settings, scaling, outcomes)
+        seed = int(rng.integers(2**31 - 1))
+        self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+        callbacks.close()
+
     def _settings(self):
         def number(value):
             return None if isinstance(value, str) else value
@@ -429,7 +448,6 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self.solver, SOLVERS, name="solver", methods=("prepare", "solve")
             ),
             sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
-            report=Reporter() if self.verbose else None,
         )
 
     def _generator(self):
@@ -447,7 +465,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, X_val, y, y_val, weight, weight_val = parts
         return X, y, weight, (X_val, y_val, weight_val)
 
-    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume):
+    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers):
         one_batch = settings.batch_size is None or len(X) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
         data = TrainingData(*scaling.arrays(X, y, weight, dtype, ones=self.train_output))
@@ -469,7 +487,13 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ]
         starts = [(network.astype(dtype), *rest) for network, *rest in starts]
         return train_members(
-            settings, data, scaling, starts, validation=validation, n_jobs=self.n_jobs
+            settings,
+            data,
+            scaling,
+            starts,
+            validation=validation,
+            n_jobs=self.n_jobs,
+            observers=observers,
         )
 
     def _resumed(self, n_features, n_outputs):
@@ -499,11 +523,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         first = outcomes[0]
         folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
         self.coefs_, self.intercepts_ = combine(folded)
-        self.n_outputs_ = len(scaling.y_mean)
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
         self.loss_curve_ = first.loss_curve
         self.validation_loss_curve_ = first.validation_loss_curve or None
+        self.loss_steps_ = first.loss_steps
         self.loss_ = self.loss_curve_[-1]
         alphas = [outcome.training.alpha for outcome in outcomes]
         self.alpha_ = alphas[0] if len(alphas) == 1 else _geometric_mean(alphas)

@@ -36,6 +36,7 @@ STOP_REASONS = {
     "early stopping": "the validation loss no longer improved",
     "interrupted": "the fit was interrupted",
     "block": "the block was used once",
+    "callback": "a callback asked to stop",
 }
 
 HISTORY_KEYS = (
