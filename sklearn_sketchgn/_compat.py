@@ -1,6 +1,7 @@
 """The names of scikit-learn that are not public API, or not in every version, all in one place."""
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -21,6 +22,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "StrOptions",
+    "check_matplotlib_support",
     "check_sample_weight",
     "fit_context",
     "with_callbacks",

@@ -97,7 +97,8 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
     """
     before = None
     if stream is None:
-        stream = Stream(fit_moments(X, weight), fit_moments(y, weight), len(X), seed, [], [])
+        x, y_moments = fit_moments(X, weight), fit_moments(y, weight)
+        stream = Stream(x, y_moments, len(X), seed, [], [], n_blocks=1)
     else:
         before = stream.scaling()
         stream = replace(
