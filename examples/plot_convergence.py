@@ -49,9 +49,9 @@ ConvergenceDisplay.from_estimator(model)
 # ``batch_size=None`` is the method of the paper, with damping. Where a step is predicted well the
 # damping falls, which makes the next step longer; where it is not, the step is rejected and the
 # damping grows. ``solver="cg"`` solves the linear systems by conjugate gradient. The preconditioner
-# of one step is kept for the next, and given up after 30 iterations where it no longer serves; a new
-# one, exact for a network as small as this, needs one more. Towards the end steps are short, and an
-# old preconditioner serves again.
+# of one step is kept for the next, and given up after 30 iterations where it no longer serves; a
+# new one, exact for a network as small as this, needs one more. Towards the end steps are short,
+# and an old preconditioner serves again.
 
 full = SketchGNRegressor(
     width=32, batch_size=None, max_iter=25, solver="cg", alpha=0.1, tol=0, random_state=0
@@ -65,8 +65,8 @@ ConvergenceDisplay.from_estimator(full)
 # Several fits in one picture
 # ---------------------------
 #
-# Pass an axes, and the display draws its losses there and nothing else. Without momentum the batches
-# end higher; the steps on all rows make up for it here.
+# Pass an axes, and the display draws its losses there and nothing else. Without momentum the
+# batches end higher; the steps on all rows make up for it here.
 
 fig, ax = plt.subplots(layout="constrained")
 for momentum in (0.0, 0.5, 0.9):

@@ -54,8 +54,8 @@ class ConvergenceDisplay:
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = SketchGNRegressor(width=16, max_iter=20, random_state=0).fit(X, y)
     >>> display = ConvergenceDisplay.from_estimator(model)
-    >>> display.ax_.get_xlabel()
-    'step'
+    >>> display.ax_.get_ylabel()
+    'half the mean squared error'
     """
 
     def __init__(
@@ -184,13 +184,13 @@ class ConvergenceDisplay:
         n_steps = len(self.damping) if self.damping is not None else 0
         if not self.n_batch_steps or self.n_batch_steps >= n_steps:
             return
-        for ax in self.axes_:
-            line = ax.axvline(self.n_batch_steps, color="0.6", linestyle="--", linewidth=1)
-            if ax is self.ax_:
-                self.border_line_ = line
         # Several fits in one picture need one entry in its legend.
-        if _BORDER_LABEL not in [line.get_label() for line in self.ax_.lines]:
-            self.border_line_.set_label(_BORDER_LABEL)
+        labelled = _BORDER_LABEL in [line.get_label() for line in self.ax_.lines]
+        style = {"color": "0.6", "linestyle": "--", "linewidth": 1}
+        label = None if labelled else _BORDER_LABEL
+        self.border_line_ = self.ax_.axvline(self.n_batch_steps, label=label, **style)
+        for ax in self.axes_[1:]:
+            ax.axvline(self.n_batch_steps, **style)
 
 
 def _panels(n_panels):

@@ -19,6 +19,7 @@ from ._compat import (
     fit_context,
     with_callbacks,
 )
+from ._diagnosis import diagnose
 from ._export import to_mlp_regressor
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
@@ -131,6 +132,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         The strategies that were used.
     stop_reason_ : str
         What ended the fit, in words.
+    n_dead_ : int
+        Hidden neurons that are active on no training row (of the last block, in a stream).
+    diagnosis_ : list of str
+        What may hurt the fit, in words: a column with a value more than 100 standard deviations
+        from its mean, or half of the neurons dead. Mostly empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
@@ -336,6 +342,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream
+            self._diagnose(X, scaling)
         return self
 
     def predict(self, X):
@@ -426,7 +433,14 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         folded = self._keep(settings, scaling, outcomes)
         seed = int(rng.integers(2**31 - 1))
         self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+        self._diagnose(X, scaling)
         callbacks.close()
+
+    def _diagnose(self, X, scaling):
+        names = getattr(self, "feature_names_in_", None)
+        self.n_dead_, self.diagnosis_ = diagnose(X, scaling, self.coefs_, self.intercepts_, names)
+        if self.verbose:
+            print(*self.diagnosis_, sep="\n", end="\n" if self.diagnosis_ else "")
 
     def _settings(self):
         def number(value):
