@@ -338,10 +338,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 seed=seed,
                 n_jobs=self.n_jobs,
             )
-            self._keep(settings, scaling, outcomes)
+            folded = self._keep(settings, scaling, outcomes)
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
-            self._stream = stream
+            self._stream = stream.with_members(folded, outcomes)
             self._diagnose(X, scaling)
         return self
 

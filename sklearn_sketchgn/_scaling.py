@@ -93,7 +93,7 @@ class Moments:
         References
         ----------
         Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
-        Variances", COMPSTAT 1982, equation 2.1.
+        Variances", COMPSTAT 1982.
         """
         share = other.weight / (self.weight + other.weight)
         # Half of d: the difference of two numbers near the largest float must not overflow.

@@ -64,6 +64,13 @@ class Stream:
         """Return the scaling by all rows seen so far."""
         return scaling_of(self.x, self.y)
 
+    def with_members(self, folded, outcomes):
+        """Return the stream with the networks and last steps of all members after a block."""
+        if self.n_rows < _WARM_UP:
+            return self
+        steps = [outcome.training.previous_step for outcome in outcomes]
+        return replace(self, folded=folded, steps=steps)
+
 
 def stream_after_fit(x, y, n_rows, seed, folded, alpha):
     """Return the stream that goes on from a fit, whose rows count as seen."""
@@ -73,7 +80,8 @@ def stream_after_fit(x, y, n_rows, seed, folded, alpha):
 def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jobs=None):
     """Learn from one block, and return the new stream, its scaling and outcomes by member.
 
-    Nothing of ``stream`` is changed, so that an error leaves it usable.
+    Nothing of ``stream`` is changed, so that an error leaves it usable. The new one still lacks
+    the networks of the outcomes.
 
     Parameters
     ----------
@@ -95,19 +103,8 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
     tuple of (Stream, Scaling, list of Outcome)
         With the networks after the block, one outcome a member.
     """
-    before = None
-    if stream is None:
-        x, y_moments = fit_moments(X, weight), fit_moments(y, weight)
-        stream = Stream(x, y_moments, len(X), seed, [], [], n_blocks=1)
-    else:
-        before = stream.scaling()
-        stream = replace(
-            stream,
-            x=stream.x.merged(fit_moments(X, weight)),
-            y=stream.y.merged(fit_moments(y, weight)),
-            n_rows=stream.n_rows + len(X),
-            n_blocks=stream.n_blocks + 1,
-        )
+    before = stream and stream.scaling()
+    stream = _with_rows(stream, X, y, weight, seed)
     scaling = stream.scaling()
     size = settings.batch_size or auto_batch_size(y.shape[1])
     in_batches = settings.batch_size is not None and len(X) > size
@@ -119,19 +116,29 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
         _training(settings, len(X) / size, scaling, stream, network, step, rng)
         for (network, step), rng in zip(starts, generators, strict=True)
     ]
-    warm = stream.n_rows >= _WARM_UP
-    if warm:
-        stream = _with_alpha(stream, settings, trainings[0], data)
+    stream = _with_alpha(stream, settings, trainings[0], data)
+    rows, learn = size if in_batches else len(X), stream.n_rows >= _WARM_UP
 
     def run(training):
         training.alpha = stream.alpha
-        return _pass_over(training, data, size if in_batches else len(X), learn=warm)
+        return _pass_over(training, data, rows, learn=learn)
 
     outcomes = run_members(run, [(training,) for training in trainings], n_jobs=n_jobs)
-    if warm:
-        stream.folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
-        stream.steps = [outcome.training.previous_step for outcome in outcomes]
     return stream, scaling, outcomes
+
+
+def _with_rows(stream, X, y, weight, seed):
+    """Return the stream, or the start of one, with the block counted among its rows."""
+    x_moments, y_moments = fit_moments(X, weight), fit_moments(y, weight)
+    if stream is None:
+        return Stream(x_moments, y_moments, len(X), seed, [], [], n_blocks=1)
+    return replace(
+        stream,
+        x=stream.x.merged(x_moments),
+        y=stream.y.merged(y_moments),
+        n_rows=stream.n_rows + len(X),
+        n_blocks=stream.n_blocks + 1,
+    )
 
 
 def _starts(stream, before, scaling, width, n_members, dtype):

@@ -307,6 +307,15 @@ def test_attributes_after_a_block(n_outputs, friedman):
     assert model.validation_loss_curve_ is None
     assert {x.dtype for x in model.coefs_ + model.intercepts_} == {np.dtype(float)}
     assert set(model.history_["alpha"]) == {1.0}
+    assert quick(alpha=2.0).partial_fit(X[:1], y[:1]).alpha_ == 2.0
+
+
+def test_a_pickle_holds_the_weights_once(friedman):
+    X, y = (x[:256] for x in friedman[:2])
+    model = quick(width=1000, momentum=0.0).partial_fit(X, y)
+    # Weights, and the last step of the same number of parameters.
+    assert len(pickle.dumps(model)) < 2.2 * 8 * (12 * 1000)
+    assert len(pickle.dumps(quick(width=1000, max_iter=1).fit(X, y))) < 1.5 * 8 * (12 * 1000)
 
 
 def test_the_loss_is_that_of_a_block_before_it_is_learnt(friedman):
