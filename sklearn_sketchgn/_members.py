@@ -7,23 +7,43 @@ from threadpoolctl import threadpool_limits
 from ._schedule import train
 
 
-def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None):
+def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None, observers=()):
     """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
+
+    Observers watch the first member only: they need not know of threads.
+    """
+
+    def run(network, resume, rng, observers):
+        return train(
+            settings,
+            data,
+            network,
+            scaling,
+            rng,
+            validation=validation,
+            resume=resume,
+            observers=observers,
+        )
+
+    watched = [(*start, observers if i == 0 else ()) for i, start in enumerate(starts)]
+    return run_members(run, watched, n_jobs=n_jobs)
+
+
+def run_members(run, starts, *, n_jobs=None):
+    """Return ``run(*start)`` for every start, in parallel threads.
 
     Several members run with one BLAS thread each, restored afterwards: the only place where the
     package touches BLAS threads.
     """
 
-    def run(network, resume, rng):
+    def quiet(*start):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return train(
-                settings, data, network, scaling, rng, validation=validation, resume=resume
-            )
+            return run(*start)
 
     if len(starts) == 1:
-        return [run(*starts[0])]
+        return [quiet(*starts[0])]
     with threadpool_limits(limits=1, user_api="blas"):
-        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(run)(*start) for start in starts)
+        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(quiet)(*start) for start in starts)
 
 
 def combine(folded):

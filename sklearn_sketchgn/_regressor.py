@@ -10,14 +10,24 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import HasMethods, Interval, StrOptions, fit_context
+from ._callbacks import CallbackObserver
+from ._compat import (
+    CallbackSupportMixin,
+    HasMethods,
+    Interval,
+    StrOptions,
+    fit_context,
+    with_callbacks,
+)
+from ._diagnosis import diagnose
 from ._export import to_mlp_regressor
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._reporting import Reporter
-from ._scaling import fit_scaling
+from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
+from ._streaming import Stream, advance, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
 from ._validation import (
     unchanged_on_error,
@@ -31,7 +41,7 @@ from .solvers import SOLVERS
 _PREDICT_ELEMENTS = 2**22
 
 
-class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     """Two-layer ReLU network for regression, trained by sketched Gauss-Newton steps.
 
     Minimises, in standardised units,
@@ -92,7 +102,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
     verbose : int, default=0
-        1 prints one line an epoch or step.
+        1 prints one line an epoch of batches or accepted step on all rows, with the time left.
 
     Attributes
     ----------
@@ -107,7 +117,9 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     loss_curve_ : list of float
         Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
         entry an epoch of batches (mean over its batches, each before its step), then one entry an
-        accepted step on all rows.
+        accepted step on all rows; and one entry a block of ``partial_fit``, before its steps.
+    loss_steps_ : list of int
+        Steps taken before each entry of ``loss_curve_``, that is, its place on an axis of steps.
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
@@ -120,6 +132,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         The strategies that were used.
     stop_reason_ : str
         What ended the fit, in words.
+    n_dead_ : int
+        Hidden neurons that are active on no training row (of the last block, in a stream).
+    diagnosis_ : list of str
+        What may hurt the fit, in words: a column with a value more than 100 standard deviations
+        from its mean, or half of the neurons dead. Mostly empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
@@ -156,6 +173,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     >>> model.predict(X[:2]).shape
     (2,)
     """
+
+    # Set by fit and partial_fit.
+    alpha_: float
+    loss_: float
+    _stream: Stream
 
     _parameter_constraints: dict = {
         "width": [Interval(Integral, 1, None, closed="left")],
@@ -255,21 +277,72 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             If a parameter or the data are not as described; the estimator is left as it was.
         """
         with unchanged_on_error(self):
+            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one block of a stream, or go on from a fit.
+
+        The scaling is updated by the block, in such a way that predictions do not move. Then one
+        pass of batch steps of constant length is taken over it, every row once. The first call
+        initialises; until 32 rows have been seen, only the mean of the targets is learnt.
+        ``max_iter``, ``tol`` and the adaptive damping belong to ``fit`` and play no part;
+        ``alpha="auto"`` is chosen by the first block of at least 64 rows and again each time the
+        number of rows has doubled, in units of the sum of the weights seen so far;
+        ``batch_size=None`` takes one step on the whole block. ``history_`` and ``n_iter_`` are
+        those of the last call, ``loss_curve_`` gets one entry a call.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs of the block, one row or more.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets of the block.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights >= 0; an integer weight counts as that many copies of the row.
+
+        Returns
+        -------
+        self : SketchGNRegressor
+            The estimator itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data are not as described, do not match the blocks before, or
+            the parameters ask for what a stream cannot do; the estimator is left as it was.
+        """
+        with unchanged_on_error(self):
             settings = self._settings()
-            X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
-            n_outputs = y.shape[1]
-            held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
-            rng = self._generator()
-            if self.early_stopping and held_out is None:
-                X, y, weight, held_out = self._hold_out(X, y, weight, rng)
-            if self.batch_size == "auto":
-                settings.batch_size = auto_batch_size(n_outputs)
-            resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
-            scaling = (
-                resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
+            stream = getattr(self, "_stream", None)
+            X, y, weight, flat = validate_training_data(
+                self, X, y, sample_weight, reset=stream is None
             )
-            outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
-            self._keep(settings, scaling, outcomes, flat)
+            check_stream(self, stream, y.shape[1])
+            if self.batch_size == "auto":
+                settings.batch_size = auto_batch_size(y.shape[1])
+            seed = None
+            if stream is None:
+                self._flat_target, self.n_outputs_ = flat, y.shape[1]
+                seed = check_random_state(self.random_state).randint(2**31 - 1)
+            curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
+            stream, scaling, outcomes = advance(
+                stream,
+                settings,
+                X,
+                y,
+                weight,
+                width=self.width,
+                n_members=self.n_members,
+                seed=seed,
+                n_jobs=self.n_jobs,
+            )
+            folded = self._keep(settings, scaling, outcomes)
+            self.loss_curve_ = [*curve, self.loss_]
+            self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
+            self._stream = stream.with_members(folded, outcomes)
+            self._diagnose(X, scaling)
         return self
 
     def predict(self, X):
@@ -335,6 +408,40 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
 
     # Pieces of fit ----------------------------------------------------------------------------
 
+    @with_callbacks
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        settings = self._settings()
+        given = (X, y, sample_weight)
+        X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+        n_outputs = y.shape[1]
+        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
+        rng = self._generator()
+        if self.early_stopping and held_out is None:
+            X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+        if self.batch_size == "auto":
+            settings.batch_size = auto_batch_size(n_outputs)
+        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+        if resume:
+            scaling, moments = resume[0], (self._stream.x, self._stream.y)
+        else:
+            moments = fit_moments(X, weight), fit_moments(y, weight)
+            scaling = scaling_of(*moments, scale_inputs=self.train_output)
+        self._flat_target, self.n_outputs_ = flat, n_outputs
+        callbacks = CallbackObserver(self, given, scaling)
+        observers = (*([Reporter()] if self.verbose else []), callbacks)
+        outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume, observers)
+        folded = self._keep(settings, scaling, outcomes)
+        seed = int(rng.integers(2**31 - 1))
+        self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+        self._diagnose(X, scaling)
+        callbacks.close()
+
+    def _diagnose(self, X, scaling):
+        names = getattr(self, "feature_names_in_", None)
+        self.n_dead_, self.diagnosis_ = diagnose(X, scaling, self.coefs_, self.intercepts_, names)
+        if self.verbose:
+            print(*self.diagnosis_, sep="\n", end="\n" if self.diagnosis_ else "")
+
     def _settings(self):
         def number(value):
             return None if isinstance(value, str) else value
@@ -355,7 +462,6 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 self.solver, SOLVERS, name="solver", methods=("prepare", "solve")
             ),
             sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
-            report=Reporter() if self.verbose else None,
         )
 
     def _generator(self):
@@ -373,14 +479,14 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         X, X_val, y, y_val, weight, weight_val = parts
         return X, y, weight, (X_val, y_val, weight_val)
 
-    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume):
+    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers):
         one_batch = settings.batch_size is None or len(X) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
-        data = _scaled(X, y, weight, scaling, dtype, self.train_output)
+        data = TrainingData(*scaling.arrays(X, y, weight, dtype, ones=self.train_output))
         validation = None
         if held_out is not None:
-            X_val, y_val, weight_val = held_out
-            validation = _scaled(X_val, y_val, weight_val, scaling, dtype, self.train_output)
+            arrays = scaling.arrays(*held_out, dtype, ones=self.train_output)
+            validation = TrainingData(*arrays)
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])
@@ -395,7 +501,13 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ]
         starts = [(network.astype(dtype), *rest) for network, *rest in starts]
         return train_members(
-            settings, data, scaling, starts, validation=validation, n_jobs=self.n_jobs
+            settings,
+            data,
+            scaling,
+            starts,
+            validation=validation,
+            n_jobs=self.n_jobs,
+            observers=observers,
         )
 
     def _resumed(self, n_features, n_outputs):
@@ -420,17 +532,16 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             )
         return resume
 
-    def _keep(self, settings, scaling, outcomes, flat):
+    def _keep(self, settings, scaling, outcomes):
+        """Set all fitted attributes, and return the folded networks of the members."""
         first = outcomes[0]
-        self.coefs_, self.intercepts_ = combine(
-            [scaling.fold(outcome.training.network) for outcome in outcomes]
-        )
-        self._flat_target = flat
-        self.n_outputs_ = len(scaling.y_mean)
+        folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
+        self.coefs_, self.intercepts_ = combine(folded)
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
         self.loss_curve_ = first.loss_curve
         self.validation_loss_curve_ = first.validation_loss_curve or None
+        self.loss_steps_ = first.loss_steps
         self.loss_ = self.loss_curve_[-1]
         alphas = [outcome.training.alpha for outcome in outcomes]
         self.alpha_ = alphas[0] if len(alphas) == 1 else _geometric_mean(alphas)
@@ -452,6 +563,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         else:
             self.__dict__.pop("_resume", None)
         self._warn(first)
+        return folded
 
     def _warn(self, outcome):
         """Issue one warning for all that a user should know about how the fit ended."""
@@ -487,12 +599,6 @@ _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
 
 def _geometric_mean(values):
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
-
-
-def _scaled(X, y, weight, scaling, dtype, train_output):
-    sqrt_weight = np.sqrt(weight)
-    rows = scaling.scaled_rows(X, sqrt_weight, dtype, ones=int(train_output))
-    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
 
 
 def _spawn(rng, n_members):

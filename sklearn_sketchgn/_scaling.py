@@ -45,6 +45,12 @@ class Scaling:
         centred = (0.5 * y - 0.5 * self.y_mean) / self.y_scale * 2.0
         return (centred * sqrt_weight[:, None]).astype(dtype)
 
+    def arrays(self, X, y, weight, dtype, *, ones):
+        """Return the scaled rows, the scaled targets and the weights of a table."""
+        sqrt_weight = np.sqrt(weight)
+        rows = self.scaled_rows(X, sqrt_weight, dtype, ones=int(ones))
+        return rows, self.scaled_targets(y, sqrt_weight, dtype), weight
+
     def fold(self, network):
         """Return (coefs, intercepts) of the network on raw inputs, in MLPRegressor's shapes."""
         hidden = network.hidden.astype(np.float64)
@@ -67,6 +73,65 @@ class Scaling:
         return type(network)(hidden, output, intercept, network.train_output)
 
 
+@dataclass
+class Moments:
+    """Weighted mean and standard deviation of the columns of a table, and its sum of weights.
+
+    The deviation of a constant column is exactly 0.
+    """
+
+    weight: float
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def merged(self, other):
+        """Return the moments of two tables in one.
+
+        With u = W2 / (W1 + W2) and d = m2 - m1 the mean is m1 + u d and the variance
+        (1 - u) v1 + u v2 + u (1 - u) d^2.
+
+        References
+        ----------
+        Chan, Golub, LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+        Variances", COMPSTAT 1982.
+        """
+        share = other.weight / (self.weight + other.weight)
+        # Half of d: the difference of two numbers near the largest float must not overflow.
+        half = 0.5 * other.mean - 0.5 * self.mean
+        size = np.maximum(np.maximum(self.deviation, other.deviation), np.abs(half))
+        size[size == 0] = 1.0
+        variance = (1 - share) * (self.deviation / size) ** 2 + share * (
+            other.deviation / size
+        ) ** 2
+        variance += 4 * share * (1 - share) * (half / size) ** 2
+        mean = self.mean + 2 * share * half
+        deviation = _zero_if_constant(np.sqrt(variance) * size, mean)
+        return Moments(self.weight + other.weight, mean, deviation)
+
+
+def fit_moments(table, sample_weight):
+    """Return the weighted :class:`Moments` of a table of shape (n_samples, n_columns)."""
+    mean, deviation = _weighted_moments(table, sample_weight)
+    return Moments(float(sample_weight.sum()), mean, deviation)
+
+
+def scaling_of(x, y, *, scale_inputs=True):
+    """Return the :class:`Scaling` by the moments of inputs and targets.
+
+    Parameters
+    ----------
+    x, y : Moments
+        Moments of inputs and targets.
+    scale_inputs : bool, default=True
+        False leaves the inputs raw (the paper's network).
+    """
+    y_scale = np.where(y.deviation > 0, y.deviation, 1.0)
+    if not scale_inputs:
+        return Scaling(np.zeros_like(x.mean), np.ones_like(x.mean), y.mean, y_scale)
+    x_inverse = np.divide(1.0, x.deviation, where=x.deviation > 0, out=np.zeros_like(x.mean))
+    return Scaling(x.mean, x_inverse, y.mean, y_scale)
+
+
 def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
     """Return the weighted :class:`Scaling` of a table.
 
@@ -81,13 +146,8 @@ def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
     scale_inputs : bool, default=True
         False leaves the inputs raw (the paper's network).
     """
-    y_mean, y_scale = _weighted_moments(y, sample_weight)
-    y_scale[y_scale == 0] = 1.0
-    if not scale_inputs:
-        return Scaling(np.zeros(X.shape[1]), np.ones(X.shape[1]), y_mean, y_scale)
-    x_mean, x_scale = _weighted_moments(X, sample_weight)
-    x_inverse = np.divide(1.0, x_scale, where=x_scale > 0, out=np.zeros_like(x_scale))
-    return Scaling(x_mean, x_inverse, y_mean, y_scale)
+    x, y = fit_moments(X, sample_weight), fit_moments(y, sample_weight)
+    return scaling_of(x, y, scale_inputs=scale_inputs)
 
 
 def _weighted_moments(table, weight):
@@ -107,11 +167,14 @@ def _weighted_moments(table, weight):
     for block in _blocks(table):
         centred = np.asarray(table[block], dtype=np.float64) / size - mean
         variance += weight[block] @ centred**2
-    scale = np.sqrt(variance)
-    scale[scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)] = 0.0
-    scale *= size
-    scale[scale < 1e-300] = 0.0  # its inverse would overflow
-    return mean * size, scale
+    return mean * size, _zero_if_constant(np.sqrt(variance) * size, mean * size)
+
+
+def _zero_if_constant(deviation, mean):
+    """Return the deviations with those below round-off of the mean set to 0."""
+    constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
+    constant |= deviation < 1e-300  # its inverse would overflow
+    return np.where(constant, 0.0, deviation)
 
 
 def _blocks(table):

@@ -27,7 +27,6 @@ class Settings:
     n_iter_no_change: float
     solver: object
     sketch: object
-    report: object = None
 
 
 @dataclass
@@ -38,6 +37,55 @@ class Outcome:
     stop_reason: str
     loss_curve: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
+    #: Steps taken before each entry of the curves.
+    loss_steps: list = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """The most steps that a fit may take, and their costs in arbitrary units.
+
+    Attributes
+    ----------
+    batch_steps, all_steps : int
+        Steps of the two phases.
+    n_batches : int
+        Batches of an epoch.
+    batch_cost, all_cost : float
+        Cost of one step.
+    """
+
+    batch_steps: int
+    all_steps: int
+    n_batches: int
+    batch_cost: float
+    all_cost: float
+
+    @property
+    def n_notes(self):
+        """Epochs and steps on all rows: how often observers are called after the first time."""
+        return ceil(self.batch_steps / self.n_batches) + self.all_steps
+
+    def share_done(self, steps):
+        """Return the fraction of the work that so many steps are."""
+        batches = min(steps, self.batch_steps)
+        done = batches * self.batch_cost + (steps - batches) * self.all_cost
+        whole = self.batch_steps * self.batch_cost + self.all_steps * self.all_cost
+        return done / whole
+
+
+def plan_steps(settings, n_samples, network):
+    """Return the :class:`Plan` of a fit."""
+    batch_steps, all_steps = n_steps(settings, n_samples, network)
+    n_batches = ceil(n_samples / (settings.batch_size or n_samples))
+    rows = ceil(n_samples / n_batches)
+    return Plan(
+        batch_steps,
+        all_steps,
+        n_batches,
+        _operations(rows, network),
+        _operations(n_samples, network),
+    )
 
 
 def auto_batch_size(n_outputs):
@@ -73,7 +121,7 @@ def _operations(n_samples, network):
     return network.n_parameters**2 * (n_rows + network.n_parameters / 3)
 
 
-def train(settings, data, network, scaling, rng, *, validation=None, resume=None):
+def train(settings, data, network, scaling, rng, *, validation=None, resume=None, observers=()):
     """Train a network on standardised data and return the :class:`Outcome`.
 
     Parameters
@@ -92,13 +140,17 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         Held-out rows, scaled alike; the network of least loss on them is kept.
     resume : Training or None
         An earlier fit whose penalty, damping and momentum go on.
+    observers : sequence of callables
+        Called with the :class:`Watch` before the first step, after every epoch of batches and
+        after every accepted step on all rows; True ends the fit.
     """
     training = _start(settings, data, network, scaling, rng, resume)
     search = None
     if settings.alpha is None and resume is None and settings.batch_size is not None:
         search = PenaltySearch(data, rng)
-    watch = _Watch(settings, data, training, validation)
-    batch_steps, all_steps = n_steps(settings, len(data), network)
+    plan = plan_steps(settings, len(data), network)
+    watch = Watch(settings, data, training, validation, plan, observers)
+    batch_steps, all_steps = plan.batch_steps, plan.all_steps
     stopped, reason = False, "schedule"
     try:
         if batch_steps:
@@ -110,11 +162,13 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
                 after_epoch=watch.note,
                 search=search,
             )
-            reason = "early stopping" if stopped else reason
+            reason = watch.why_stopped if stopped else reason
         if all_steps and not stopped:
             reason = run_all_rows(
                 training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.note
             )
+            if reason == "early stopping":
+                reason = watch.why_stopped
             if reason == "max_iter" and batch_steps and settings.max_iter is None:
                 reason = "schedule"
     except KeyboardInterrupt:
@@ -122,7 +176,7 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
             raise
         reason = "interrupted"
     training.network = watch.best_network()
-    return Outcome(training, reason, watch.losses, watch.validation_losses)
+    return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
 
 
 def _start(settings, data, network, scaling, rng, resume):
@@ -152,29 +206,37 @@ def _start(settings, data, network, scaling, rng, resume):
     return training
 
 
-class _Watch:
+class Watch:
     """What is noted between steps: losses, validation losses, the best network."""
 
-    def __init__(self, settings, data, training, validation):
+    def __init__(self, settings, data, training, validation, plan, observers):
         self.settings, self.training, self.validation = settings, training, validation
-        self.losses, self.validation_losses = [], []
+        self.plan, self.observers = plan, observers
+        self.losses, self.validation_losses, self.steps = [], [], []
         self.best, self.best_loss, self.waited = training.network, np.inf, 0
+        self.why_stopped = ""
         self.note(self._loss_on(data))
 
     def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
         self.losses.append(loss)
-        if self.settings.report is not None:
-            self.settings.report(self)
-        if self.validation is None:
-            return False
+        self.steps.append(len(self.training.history["objective"]))
+        if self.validation is not None:
+            self._validate()
+            if self.waited >= self.settings.n_iter_no_change:
+                self.why_stopped = "early stopping"
+        # All of them are called, whatever the first one says.
+        if any([observer(self) for observer in self.observers]):
+            self.why_stopped = "callback"
+        return bool(self.why_stopped)
+
+    def _validate(self):
         current = self._loss_on(self.validation)
         self.validation_losses.append(current)
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
         self.waited = 0 if current < enough else self.waited + 1
         if current < self.best_loss:
             self.best, self.best_loss = self.training.network, current
-        return self.waited >= self.settings.n_iter_no_change
 
     def _loss_on(self, data):
         residual = self.training.network.evaluate(data.rows) - data.targets

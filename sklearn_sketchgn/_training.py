@@ -35,6 +35,8 @@ STOP_REASONS = {
     "diverged": "a step without adaptive damping gave values that are not finite",
     "early stopping": "the validation loss no longer improved",
     "interrupted": "the fit was interrupted",
+    "block": "the block was used once",
+    "callback": "a callback asked to stop",
 }
 
 HISTORY_KEYS = (
@@ -120,7 +122,9 @@ class Training:
             self.history[key].append(entry[key])
 
 
-def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None):
+def run_batches(
+    training, data, *, n_steps, batch_size, after_epoch, search=None, falling=True
+):
     """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly to 0.
 
     p is the minimiser of the batch's subproblem with the momentum inside (SPRING: Goldshlager,
@@ -141,6 +145,8 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None
     search : PenaltySearch or None
         Adjusts alpha during the first ``SEARCH_SHARE`` of the steps. Meanwhile the batches are made
         of ``search.kept``, as many an epoch and so smaller ones; then the held-out rows join.
+    falling : bool, default=True
+        False keeps lr_t as it is at first, for a stream that has no end to fall to.
 
     Returns
     -------
@@ -158,7 +164,7 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None
         for index in range(min(n_batches, n_steps - step)):
             # Strided slices of the permutation: sizes differ by at most one row.
             batch = rows if order is None else rows.take(order[index::n_batches])
-            length = STEP_LENGTH * (1 - step / n_steps)
+            length = STEP_LENGTH * (1 - step / n_steps) if falling else STEP_LENGTH
             follower = search if step < searching else None
             values.append(_batch_step(training, batch, length, follower))
             step += 1

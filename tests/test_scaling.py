@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._scaling import fit_scaling
+from sklearn_sketchgn._scaling import Moments, fit_moments, fit_scaling, scaling_of
 from tests import references
 
 
@@ -176,3 +176,70 @@ def test_unfolding_is_the_inverse_of_folding(train_output, rng):
     np.testing.assert_allclose(again.output, network.output, rtol=1e-12)
     np.testing.assert_allclose(again.intercept, network.intercept, atol=1e-12)
     assert again.train_output == train_output
+
+
+# Moments of a table that comes in blocks ----------------------------------------------------------
+
+
+def merged_moments(X, weight, cuts):
+    blocks = zip(np.split(X, cuts), np.split(weight, cuts), strict=True)
+    moments = [fit_moments(rows, weights) for rows, weights in blocks]
+    whole = moments[0]
+    for block in moments[1:]:
+        whole = whole.merged(block)
+    return whole
+
+
+@pytest.mark.parametrize(
+    "cuts", [[1], [49], [25], range(1, 50), range(7, 50, 7), [3, 4, 40]], ids=repr
+)
+@pytest.mark.parametrize("magnitude", [1.0, 1e-12, 1e12])
+def test_moments_of_blocks_are_those_of_the_table(cuts, magnitude, rng):
+    X, y = table(rng)
+    X[:, 2] += 1e4  # a mean of 1e5 deviations
+    weight = magnitude * rng.uniform(0.01, 3, size=50)
+    whole = fit_moments(X, weight)
+    blocks = merged_moments(X, weight, list(cuts))
+    assert blocks.weight == pytest.approx(whole.weight, rel=1e-14)
+    np.testing.assert_allclose(blocks.mean, whole.mean, rtol=1e-13)
+    np.testing.assert_allclose(blocks.deviation, whole.deviation, rtol=1e-9)
+    # Round-off of the mean is 1e5 times larger in units of the third deviation.
+    np.testing.assert_allclose(blocks.deviation[:2], whole.deviation[:2], rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, 1 / 3, -3e5, 1e300])
+def test_a_column_that_is_constant_in_all_blocks_stays_constant(value, rng):
+    X = np.full((50, 1), value)
+    assert merged_moments(X, rng.uniform(0.1, 3, size=50), range(1, 50)).deviation == 0
+
+
+def test_a_column_that_is_constant_in_every_block_but_not_in_all():
+    X = np.repeat([[1.0], [3.0]], 5, axis=0)
+    moments = merged_moments(X, np.ones(10), [5])
+    assert moments.mean == pytest.approx(2)
+    assert moments.deviation == pytest.approx(1)
+
+
+@pytest.mark.parametrize("magnitude", [1e-290, 1e300])
+def test_merging_neither_overflows_nor_vanishes(magnitude, rng):
+    X = table(rng)[0]
+    plain = merged_moments(X, np.ones(50), [20])
+    scaled = merged_moments(magnitude * X, np.ones(50), [20])
+    np.testing.assert_allclose(scaled.deviation, magnitude * plain.deviation, rtol=1e-12)
+    np.testing.assert_allclose(scaled.mean, magnitude * plain.mean, rtol=1e-12)
+    widest = merged_moments(np.array([[-1.7e308], [1.7e308]]), np.ones(2), [1])
+    assert widest.deviation == pytest.approx(1.7e308)
+
+
+def test_the_scaling_of_a_table_is_that_of_its_moments(rng):
+    X, y = table(rng)
+    y[:, 0] = 7
+    weight = rng.uniform(0.1, 3, size=50)
+    direct = fit_scaling(X, y, weight)
+    by_moments = scaling_of(fit_moments(X, weight), fit_moments(y, weight))
+    assert isinstance(fit_moments(X, weight), Moments)
+    for name, value in vars(direct).items():
+        np.testing.assert_array_equal(value, getattr(by_moments, name))
+    raw = scaling_of(fit_moments(X, weight), fit_moments(y, weight), scale_inputs=False)
+    np.testing.assert_array_equal(raw.x_inverse, np.ones(4))
+    np.testing.assert_array_equal(raw.x_mean, np.zeros(4))

@@ -1,0 +1,71 @@
+"""What is worth knowing of a fit though nothing is wrong: dead neurons, values far out."""
+
+import numpy as np
+
+# Rows handled at a time.
+_ROWS = 4096
+
+# Deviations from the mean beyond which a value is reported.
+_FAR = 100
+
+
+def diagnose(X, scaling, coefs, intercepts, names=None):
+    """Return the number of dead neurons, and sentences about what may hurt a fit.
+
+    No warnings: an estimator that is fitted as well as the table allows has done nothing wrong.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Training inputs.
+    scaling : Scaling
+        Means and deviations by which they were standardised.
+    coefs, intercepts : list of ndarray
+        Weights and biases for raw inputs.
+    names : array-like of str or None, default=None
+        Names of the features.
+
+    Returns
+    -------
+    tuple of (int, list of str)
+        Neurons that no row activates, and the sentences.
+    """
+    n_dead, width = count_dead(X, coefs[0], intercepts[0]), len(intercepts[0])
+    found = []
+    if 2 * n_dead >= width:
+        found.append(
+            f"{n_dead} of {width} neurons are active on no training row; a smaller alpha or width "
+            "may do as well or better"
+        )
+    farthest = largest_deviations(X, scaling)
+    for column in np.flatnonzero(farthest > _FAR):
+        # A rare category is far out by its nature, and no transformation changes that.
+        if len(np.unique(X[:, column])) > 2:
+            name = column if names is None else f"{column} ({names[column]!r})"
+            found.append(
+                f"column {name} has a value {farthest[column]:.0f} standard deviations from its "
+                "mean, which hides the differences between the others; consider its logarithm, "
+                "PowerTransformer or QuantileTransformer"
+            )
+    return n_dead, found
+
+
+def count_dead(X, coefs, intercepts):
+    """Return how many neurons relu(X coefs + intercepts) are zero on all rows."""
+    left = np.arange(len(intercepts))
+    for start in range(0, len(X), _ROWS):
+        hidden = X[start : start + _ROWS] @ coefs[:, left] + intercepts[left]
+        left = left[~(hidden > 0).any(axis=0)]
+        if not len(left):
+            break
+    return len(left)
+
+
+def largest_deviations(X, scaling):
+    """Return the largest distance from the mean of every column, in standard deviations."""
+    farthest = np.zeros(X.shape[1])
+    for start in range(0, len(X), _ROWS):
+        block = X[start : start + _ROWS]
+        rows = scaling.scaled_rows(block, np.ones(len(block)), np.float64, ones=0)
+        np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
+    return farthest

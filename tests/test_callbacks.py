@@ -1,0 +1,135 @@
+"""scikit-learn's callbacks, where it has them (1.9 and later)."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_sketchgn import SketchGNRegressor
+
+callback = pytest.importorskip("sklearn.callback", reason="scikit-learn below 1.9 has none")
+
+
+class Recorder:
+    """Writes down which hooks were called; says stop after so many leaves."""
+
+    def __init__(self, stop_after=None):
+        self.begun, self.ended, self.scores = [], [], []
+        self.calls, self.stop_after = [], stop_after
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None):
+        assert len(X) == len(y)
+        self.begun.append((context.task_name, context.task_id, context.max_subtasks))
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        self.ended.append((context.task_name, context.task_id, context.max_subtasks))
+        if fitted_estimator is not None:
+            self.scores.append(fitted_estimator.score(X, y))
+        return self.stop_after is not None and len(self.ended) >= self.stop_after
+
+
+@pytest.fixture(scope="module")
+def table():
+    pytest.importorskip("pandas")
+    return load_diabetes(return_X_y=True, as_frame=True)
+
+
+def quick(**parameters):
+    few = {"width": 8, "max_iter": 20, "alpha": 1.0, "random_state": 0}
+    return SketchGNRegressor(**{**few, **parameters})
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_members": 2}, {"batch_size": None, "tol": 0.05}])
+def test_every_epoch_and_step_is_a_task(parameters, table):
+    recorder = Recorder()
+    model = quick(**parameters).set_callbacks(recorder).fit(*table)
+    assert recorder.calls == ["setup", "teardown"]
+    assert recorder.begun[0][0] == "fit"
+    assert recorder.ended[-1][0] == "fit"
+    assert sorted(recorder.begun) == sorted(recorder.ended)
+    leaves = recorder.begun[1:]
+    assert [leaf[1] for leaf in leaves] == list(range(len(leaves)))
+    # One score a loss after the first, and one of the end.
+    assert len(recorder.scores) == len(model.loss_curve_)
+    assert recorder.scores[-1] == pytest.approx(model.score(*table))
+    assert all(np.diff(recorder.scores[:3]) > 0)
+    names = [leaf[0] for leaf in leaves]
+    batches = [name for name in names if name == "epoch of batches"]
+    assert names == batches + ["step on all rows"] * (len(names) - len(batches))
+    assert bool(batches) == (parameters.get("batch_size", "auto") is not None)
+    assert recorder.begun[0][2] >= len(leaves)
+
+
+def test_callbacks_change_nothing(table):
+    plain, watched = quick(), quick().set_callbacks(Recorder())
+    np.testing.assert_array_equal(plain.fit(*table).coefs_[0], watched.fit(*table).coefs_[0])
+    assert vars(plain).keys() | {"_skl_callbacks"} == vars(watched).keys()
+
+
+@pytest.mark.parametrize("parameters", [{}, {"batch_size": None, "tol": 0.0}])
+def test_a_callback_can_stop_the_fit(parameters, table):
+    model = quick(**parameters).set_callbacks(Recorder(stop_after=3)).fit(*table)
+    assert model.stop_reason_ == "a callback asked to stop"
+    assert len(model.loss_curve_) == 1 + 3
+    assert model.score(*table) > 0
+
+
+def test_an_error_tears_down_and_leaves_the_estimator_as_it_was(table):
+    class Failing(Recorder):
+        def on_fit_task_end(self, estimator, context):
+            raise RuntimeError("what a callback may do")
+
+    failing = Failing()
+    model = quick().set_callbacks(failing)
+    before = set(vars(model))
+    with pytest.raises(RuntimeError, match="what a callback may do"):
+        model.fit(*table)
+    assert failing.calls == ["setup", "teardown"]
+    assert set(vars(model)) == before
+
+
+def test_scoring_monitor(table):
+    monitor = callback.ScoringMonitor(scoring=["r2", "neg_mean_squared_error"])
+    weight = np.linspace(1, 2, len(table[1]))
+    model = quick().set_callbacks(monitor).fit(*table, sample_weight=weight)
+    rows = monitor.get_logs().data
+    scores = [row for row in rows if len(row["task_id_path"]) == 2]
+    assert len(scores) == len(model.loss_curve_) - 1
+    assert scores[-1]["r2"] == pytest.approx(model.score(*table, sample_weight=weight))
+    assert scores[-1]["neg_mean_squared_error"] == pytest.approx(-2 * model.loss_, rel=1e-6)
+
+
+def test_scoring_monitor_in_a_pipeline_and_a_grid_search(table):
+    monitor = callback.ScoringMonitor(scoring="r2")
+    pipeline = make_pipeline(StandardScaler(), quick().set_callbacks(monitor))
+    search = GridSearchCV(pipeline, {"sketchgnregressor__width": [4, 8]}, cv=2).fit(*table)
+    paths = {row["parent_task_id_path"] for row in monitor.get_logs("all")[0].data}
+    assert paths
+    assert len({log.run_id for log in monitor.get_logs("all")}) >= 1
+    final = search.best_estimator_[-1]
+    assert len(final.loss_curve_) > 1
+    assert clone(final)._skl_callbacks == [monitor]
+
+
+@pytest.mark.parametrize("wrap", ["alone", "pipeline", "search"])
+def test_progress_bar(wrap, table, capsys):
+    pytest.importorskip("rich")
+    bar = callback.ProgressBar(max_propagation_depth=None)
+    model = quick()
+    if wrap != "alone":
+        model = make_pipeline(StandardScaler(), model)
+    if wrap == "search":
+        model = GridSearchCV(model, {"sketchgnregressor__width": [4, 8]}, cv=2)
+    model.set_callbacks(bar).fit(*table)
+    out = capsys.readouterr().out
+    assert "SketchGNRegressor" in out
+    assert "100%" in out

@@ -1,0 +1,77 @@
+"""What a fit reports besides its result."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+
+from sklearn_sketchgn import SketchGNRegressor, _diagnosis
+from sklearn_sketchgn._scaling import fit_scaling
+
+
+def quick(**parameters):
+    few = {"width": 8, "max_iter": 12, "alpha": 1.0, "random_state": 0}
+    return SketchGNRegressor(**{**few, **parameters})
+
+
+def test_dead_neurons_are_counted(rng, monkeypatch):
+    monkeypatch.setattr(_diagnosis, "_ROWS", 7)
+    X = rng.standard_normal((50, 3))
+    coefs, intercepts = rng.standard_normal((3, 6)), np.zeros(6)
+    largest = (X @ coefs).max(axis=0)
+    # Never active, active on one row (the last block or not), never active by a hair.
+    intercepts[[0, 1, 2]] = [-largest[0] - 1, -largest[1] + 1e-9, -largest[2]]
+    assert _diagnosis.count_dead(X, coefs, intercepts) == 2
+    assert _diagnosis.count_dead(X[:1] * 0, coefs, np.full(6, -1.0)) == 6
+
+
+def test_dead_neurons_of_a_fit(rng):
+    X, y = load_diabetes(return_X_y=True)
+    model = quick().fit(X, y)
+    active = (X @ model.coefs_[0] + model.intercepts_[0] > 0).any(axis=0)
+    assert model.n_dead_ == np.sum(~active)
+    assert model.diagnosis_ == []
+
+
+def test_many_dead_neurons_are_reported():
+    X = np.linspace(-1, 1, 20)[:, None]
+    scaling = fit_scaling(X, X, np.ones(20))
+    coefs, intercepts = (
+        [np.zeros((1, 4)), np.ones((4, 1))],
+        [np.array([-1.0, -1, 1, 1]), np.ones(1)],
+    )
+    n_dead, found = _diagnosis.diagnose(X, scaling, coefs, intercepts)
+    assert n_dead == 2
+    assert len(found) == 1
+    assert found[0].startswith("2 of 4 neurons are active on no training row")
+
+
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
+    pandas = pytest.importorskip("pandas")
+    X = rng.standard_normal((20000, 3))
+    X[7, 1] = 1e4  # 141 deviations with itself included
+    X[:, 2] = 0
+    X[3, 2] = 1  # a rare category, as many deviations out
+    y = X[:, 0]
+    model = quick(verbose=1)
+    getattr(model, how)(pandas.DataFrame(X, columns=["a", "b", "c"]), y)
+    assert len(model.diagnosis_) == 1
+    assert model.diagnosis_[0].startswith(
+        "column 1 ('b') has a value 141 standard deviations from its mean"
+    )
+    assert model.diagnosis_[0] in capsys.readouterr().out
+    nameless = getattr(quick(), how)(X, y)
+    assert nameless.diagnosis_[0].startswith("column 1 has a value 141")
+
+
+def test_units_do_not_matter(rng):
+    X = rng.standard_normal((100, 3)) * [1e-9, 1, 1e9] + [0, 1e6, 0]
+    assert quick().fit(X, X[:, 1]).diagnosis_ == []
+
+
+def test_deviations_are_those_of_the_table(rng, monkeypatch):
+    monkeypatch.setattr(_diagnosis, "_ROWS", 7)
+    X, weight = rng.standard_normal((50, 3)), rng.uniform(0.1, 3, size=50)
+    scaling = fit_scaling(X, X, weight)
+    expected = np.abs((X - scaling.x_mean) * scaling.x_inverse).max(axis=0)
+    np.testing.assert_allclose(_diagnosis.largest_deviations(X, scaling), expected)

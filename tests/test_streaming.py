@@ -1,0 +1,337 @@
+"""``partial_fit``: every promise that DESIGN and the documentation make of a stream."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import make_friedman1
+
+from sklearn_sketchgn import SketchGNRegressor, _streaming
+from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._scaling import fit_scaling
+
+# A damping that no step can move against: what is left of a call is the update of the scaling.
+FROZEN = 1e12
+
+
+def streamed(model, X, y, size, *, weight=None, epochs=1):
+    for _ in range(epochs):
+        for start in range(0, len(y), size):
+            block = slice(start, start + size)
+            model.partial_fit(X[block], y[block], None if weight is None else weight[block])
+    return model
+
+
+def quick(**parameters):
+    return SketchGNRegressor(**{"width": 16, "alpha": 1.0, "random_state": 0, **parameters})
+
+
+def rmse(model, X, y):
+    return float(np.sqrt(np.mean((model.predict(X) - y) ** 2)))
+
+
+@pytest.fixture(scope="module")
+def friedman():
+    X, y = make_friedman1(n_samples=1500, noise=0.5, random_state=0)
+    X = X * np.logspace(-3, 3, X.shape[1]) + 10
+    return X[:1000], y[:1000], X[1000:], y[1000:]
+
+
+# The scaling --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("first", ["partial_fit", "fit"])
+@pytest.mark.parametrize(
+    ("size", "round_off"), [(250, 1e-10), (300, 1e-5)], ids=["float64", "float32"]
+)
+def test_predictions_do_not_move_when_the_scaling_does(
+    size, round_off, first, n_members, n_outputs, friedman
+):
+    X, y = friedman[0], np.column_stack([friedman[1], -3 * friedman[1] ** 2])[:, :n_outputs]
+    model = quick(n_members=n_members, max_iter=30)
+    getattr(model, first)(X[:300], y[:300])
+    before, old = model.predict(X), model._stream.scaling()
+    model.set_params(damping=FROZEN, momentum=0.0)
+    # Other units by far: the scaling of the second block has nothing in common with the first.
+    block = slice(300, 300 + size)
+    model.partial_fit(5 * X[block] - 40, 100 * y[block] + 1e3)
+    new = model._stream.scaling()
+    assert (old.x_inverse > 1.5 * new.x_inverse).all()
+    assert (new.y_scale > 10 * old.y_scale).all()
+    moved = np.abs(model.predict(X) - before).max(axis=0)
+    assert (moved <= round_off * new.y_scale).all()
+
+
+def test_steps_do_move_predictions(friedman):
+    X, y = friedman[:2]
+    model = quick().partial_fit(X[:300], y[:300])
+    before = model.predict(X)
+    model.partial_fit(X[300:600], y[300:600])
+    assert np.abs(model.predict(X) - before).max() > 0.01 * np.ptp(before)
+
+
+@pytest.mark.parametrize("size", [1, 7, 250, 1000])
+def test_the_scaling_of_a_stream_is_that_of_all_its_rows(size, friedman):
+    X, y = (x[:250] for x in friedman[:2])
+    weight = np.random.default_rng(1).uniform(0.1, 3, size=250)
+    model = streamed(quick(), X, y, size, weight=weight)
+    whole, found = fit_scaling(X, y[:, None], weight), model._stream.scaling()
+    for name, value in vars(whole).items():
+        np.testing.assert_allclose(getattr(found, name), value, rtol=1e-11)
+
+
+def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
+    X, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
+    before = fit_scaling(X, y, np.ones(40))
+    after = fit_scaling(7 * X - 2, 0.1 * y + 5, np.ones(40))
+    network = initialise(6, 4, 2, rng)
+    step = 0.1 * rng.standard_normal(network.n_parameters)
+    # What the step does to the folded weights, in the new units.
+    ends = [network, network.with_parameters(network.parameters() + step)]
+    start, end = (after.unfold(network, *before.fold(point)).parameters() for point in ends)
+    np.testing.assert_allclose(
+        _streaming._moved_step(step, network, before, after), end - start, atol=1e-12
+    )
+
+
+def test_a_column_that_is_constant_at_first_is_learnt_when_it_varies(rng):
+    X, T = rng.uniform(-1, 1, size=(2000, 3)), rng.uniform(-1, 1, size=(500, 3))
+    y, expected = (table[:, 0] + 3 * np.abs(table[:, 1]) for table in (X, T))
+    X[:500, 1] = 0.5
+    model = streamed(quick(), X[:500], y[:500], 100)
+    np.testing.assert_array_equal(model.coefs_[0][1], 0)
+    streamed(model, X[500:], y[500:], 100)
+    ignoring = float(np.std(3 * np.abs(T[:, 1])))
+    assert rmse(model, T, expected) < 0.5 * ignoring
+
+
+# Learning -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [50, 200, 1000])
+def test_a_stream_comes_near_to_the_fit(size, friedman):
+    X, y, T, t = friedman
+    whole = SketchGNRegressor(width=64, random_state=0).fit(X, y)
+    model = streamed(SketchGNRegressor(width=64, random_state=0), X, y, size, epochs=10)
+    assert rmse(model, T, t) < 1.2 * rmse(whole, T, t)
+    assert rmse(whole, T, t) < 0.4 * np.std(t)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"batch_size": None}, {"solver": "cg"}, {"alpha": 0.0}])
+@pytest.mark.parametrize("size", [1, 3, 31, 33, 257, 1000])
+def test_one_pass_in_any_blocks_is_finite_and_better_than_the_mean(size, parameters, friedman):
+    X, y, T, t = friedman
+    rows = min(1000, 200 * size)
+    model = streamed(
+        SketchGNRegressor(width=16, random_state=0, **parameters), X[:rows], y[:rows], size
+    )
+    assert np.isfinite(model.predict(T)).all()
+    assert rmse(model, T, t) < np.std(t)
+
+
+def test_until_enough_rows_have_come_the_mean_is_predicted(friedman):
+    X, y = friedman[:2]
+    weight = np.linspace(0.5, 2, 31)
+    model = streamed(quick(), X[:31], y[:31], 1, weight=weight)
+    np.testing.assert_allclose(model.predict(X), np.average(y[:31], weights=weight), rtol=1e-12)
+    model.partial_fit(X[31:32], y[31:32])
+    assert np.ptp(model.predict(X)) > 0
+
+
+def test_a_fit_goes_on(friedman):
+    X, y, T, t = friedman
+    model = SketchGNRegressor(width=32, random_state=0).fit(X[:500], y[:500])
+    before, alpha, losses = rmse(model, T, t), model.alpha_, len(model.loss_curve_)
+    streamed(model, X[500:], y[500:], 100, epochs=2)
+    assert rmse(model, T, t) < 1.1 * before
+    assert model._stream.n_rows == 500 + 2 * 500
+    assert len(model.loss_curve_) == losses + 10
+    # One block of 100 rows, the one with which the number of rows doubles, counts beside the 500.
+    assert abs(np.log(model.alpha_ / alpha)) < np.log(30 / 1e-4) * 100 / 600
+
+
+def test_a_fit_starts_again(friedman):
+    X, y = friedman[:2]
+    fresh = quick(max_iter=20).fit(X[:300], y[:300])
+    again = streamed(quick(max_iter=20), X, y, 100).fit(X[:300], y[:300])
+    np.testing.assert_array_equal(fresh.predict(X), again.predict(X))
+
+
+def test_a_warm_start_goes_on_from_the_last_block(friedman):
+    X, y = friedman[:2]
+    model = quick(warm_start=True, max_iter=30).fit(X[:200], y[:200])
+    fitted = model.predict(X)
+    streamed(model, X[200:600], 100 + y[200:600], 200)
+    blocks = model.predict(X)
+    model.set_params(max_iter=1).fit(X[:200], 100 + y[:200])
+    assert np.abs(model.predict(X) - blocks).max() < 0.3 * np.abs(blocks - fitted).max()
+    assert model._stream.n_rows == 200
+
+
+# The penalty --------------------------------------------------------------------------------------
+
+
+def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, monkeypatch):
+    X, y = friedman[:2]
+    values, weights = iter([4.0, 0.25]), []
+
+    def choose(training, data, **_):
+        weights.append((training.total_weight, data.weights.sum()))
+        return next(values)
+
+    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_alpha", choose)
+    model = SketchGNRegressor(width=8, random_state=0)
+    found = []
+    for start, stop in [(0, 40), (40, 104), (104, 168), (168, 232), (232, 300)]:
+        model.partial_fit(X[start:stop], y[start:stop], np.full(stop - start, 2.0))
+        found.append(model.alpha_)
+    # 40 rows are too few; 168 are less than twice 104; 232 are more.
+    second = np.exp((64 * np.log(4.0) + 64 * np.log(0.25)) / 128)
+    np.testing.assert_allclose(found, [0.3, 4.0, 4.0, second, second])
+    # The block is the whole table to the choice, and all rows so far are to the penalty.
+    assert weights == [(128.0, 128.0), (128.0, 128.0)]
+
+
+def test_a_penalty_is_in_units_of_all_weights_so_far(friedman):
+    X, y = friedman[:2]
+    model, heavier = (quick(width=8, alpha=alpha) for alpha in (1.0, 4.0))
+    streamed(model, X[:400], y[:400], 100)
+    streamed(heavier, X[:400], y[:400], 100, weight=np.full(400, 4.0))
+    np.testing.assert_allclose(heavier.predict(X), model.predict(X), rtol=1e-7)
+
+
+def test_weights_are_repetitions_in_blocks_of_a_batch_and_more(friedman):
+    X, y = friedman[:2]
+    weight = np.random.default_rng(1).integers(0, 4, size=1000)
+    weighted = streamed(quick(batch_size=None), X, y, 500, weight=weight)
+    repeated = quick(batch_size=None)
+    for block in (slice(0, 500), slice(500, 1000)):
+        table = (np.repeat(values[block], weight[block], axis=0) for values in (X, y))
+        repeated.partial_fit(*table)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-7)
+
+
+def test_a_small_block_is_damped_more(friedman):
+    X, y = friedman[:2]
+    model = quick(damping=0.04).partial_fit(X[:256], y[:256])
+    assert model.damping_ == pytest.approx(0.04)
+    assert model.partial_fit(X[256:], y[256:]).damping_ == pytest.approx(0.04)
+    assert model.partial_fit(X[:64], y[:64]).damping_ == pytest.approx(0.04 * 4**1.25)
+
+
+# scikit-learn's contract --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+@pytest.mark.parametrize("blocks", [1, 8])
+def test_a_pickle_goes_on_identically(blocks, n_members, friedman):
+    X, y = (x[: 50 * (blocks + 2)] for x in friedman[:2])
+    model = streamed(
+        quick(n_members=n_members, batch_size=20), X[: 50 * blocks], y[: 50 * blocks], 50
+    )
+    copy = pickle.loads(pickle.dumps(model))
+    for other in (model, copy):
+        streamed(other, X[50 * blocks :], y[50 * blocks :], 50)
+    np.testing.assert_array_equal(model.predict(X), copy.predict(X))
+
+
+def test_a_clone_does_the_same_from_the_start(friedman):
+    X, y = friedman[:2]
+    model = streamed(quick(), X, y, 300)
+    copy = clone(model)
+    assert not hasattr(copy, "coefs_")
+    np.testing.assert_array_equal(streamed(copy, X, y, 300).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        ({}, {"X": "nan"}, "Input X contains NaN"),
+        ({}, {"X": "narrow"}, "X has 3 features, but SketchGNRegressor is expecting 10"),
+        ({}, {"y": "two"}, "y has 2 outputs; expected 1"),
+        ({}, {"sample_weight": "negative"}, "Negative values"),
+        ({"width": 9}, {}, r"partial_fit cannot go on: \(n_members, width\) was \(1, 16\)"),
+        ({"n_members": 2}, {}, r"is \(2, 16\)\. Set them back"),
+        ({"early_stopping": True}, {}, "partial_fit does not support early_stopping=True"),
+        ({"train_output": False}, {}, "partial_fit needs train_output=True"),
+        ({"solver": object()}, {}, "'solver' parameter must be"),
+    ],
+)
+def test_an_error_leaves_the_estimator_as_it_was(change, arguments, message, friedman):
+    X, y = (x[:100].copy() for x in friedman[:2])
+    bad = X.copy()
+    bad[3, 3] = np.nan
+    data = {
+        "nan": bad,
+        "narrow": X[:, :3],
+        "two": np.column_stack([y, y]),
+        "negative": -np.ones(100),
+    }
+    given = {"X": X, "y": y, **{name: data[value] for name, value in arguments.items()}}
+    model, untouched = (streamed(quick(), X, y, 50) for _ in range(2))
+    model.set_params(**change)
+    with pytest.raises((ValueError, TypeError), match=message):
+        model.partial_fit(**given)
+    model.set_params(**{name: getattr(untouched, name) for name in change})
+    for other in (model, untouched):
+        other.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), untouched.predict(X))
+
+
+def test_names_of_features_are_those_of_the_first_block(friedman):
+    pandas = pytest.importorskip("pandas")
+    X, y = friedman[:2]
+    frame = pandas.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    model = quick().partial_fit(frame[:100], y[:100])
+    np.testing.assert_array_equal(model.feature_names_in_, frame.columns)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(frame[frame.columns[::-1]][100:200], y[100:200])
+    model.partial_fit(frame[100:200], y[100:200])
+    assert model._stream.n_rows == 200
+
+
+@pytest.mark.parametrize("n_outputs", [None, 1, 2])
+def test_attributes_after_a_block(n_outputs, friedman):
+    X, y = (x[:600] for x in friedman[:2])
+    if n_outputs:
+        y = np.column_stack([y, y**2])[:, :n_outputs]
+    model = streamed(quick(batch_size=100), X, y, 300)
+    assert model.predict(X).shape == y.shape
+    assert model.n_iter_ == len(model.history_["objective"]) == 3
+    assert len(model.loss_curve_) == 2
+    assert model.loss_ == model.loss_curve_[-1]
+    assert model.stop_reason_ == "the block was used once"
+    assert model.validation_loss_curve_ is None
+    assert {x.dtype for x in model.coefs_ + model.intercepts_} == {np.dtype(float)}
+    assert set(model.history_["alpha"]) == {1.0}
+    assert quick(alpha=2.0).partial_fit(X[:1], y[:1]).alpha_ == 2.0
+
+
+def test_a_pickle_holds_the_weights_once(friedman):
+    X, y = (x[:256] for x in friedman[:2])
+    model = quick(width=1000, momentum=0.0).partial_fit(X, y)
+    # Weights, and the last step of the same number of parameters.
+    assert len(pickle.dumps(model)) < 2.2 * 8 * (12 * 1000)
+    assert len(pickle.dumps(quick(width=1000, max_iter=1).fit(X, y))) < 1.5 * 8 * (12 * 1000)
+
+
+def test_the_loss_is_that_of_a_block_before_it_is_learnt(friedman):
+    X, y = friedman[:2]
+    model = streamed(quick(), X[:400], y[:400], 200)
+    expected = np.mean((model.predict(X[400:600]) - y[400:600]) ** 2) / 2
+    assert model.partial_fit(X[400:600], y[400:600]).loss_ == pytest.approx(expected, rel=1e-6)
+    # While the mean is learnt, too.
+    first = quick().partial_fit(X[:20], y[:20])
+    assert first.loss_ == pytest.approx(np.var(y[:20]) / 2, rel=1e-6)
+
+
+def test_inputs_and_the_global_random_state_are_left_alone(friedman):
+    X, y = (x.copy() for x in friedman[:2])
+    X.setflags(write=False)
+    y.setflags(write=False)
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    streamed(quick(batch_size=50), X, y, 500)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
