@@ -23,8 +23,8 @@ _WARM_UP = 32
 _SMALL_BLOCK_POWER = 1.25
 
 # The penalty of a stream before a block of so many rows has come, by which it can be chosen, and
-# the share of a fit's pilot steps that the choice takes.
-_FIRST_ALPHA, _LEAST_ROWS, _PILOT_SHARE = 0.3, 64, 0.4
+# the steps of the schedule that the choice takes its share of.
+_FIRST_ALPHA, _LEAST_ROWS, _SEARCH_STEPS = 0.3, 64, 400
 
 
 @dataclass
@@ -201,7 +201,7 @@ def _with_alpha(stream, settings, training, data):
         return stream
     training = replace(training, total_weight=float(data.weights.sum()))
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-    chosen = choose_alpha(training, data, batch_size=size, share=_PILOT_SHARE)
+    chosen = choose_alpha(training, data, batch_size=size, n_steps=_SEARCH_STEPS)
     rows = stream.alpha_rows + len(data)
     kept = stream.alpha_rows / rows
     alpha = float(np.exp(kept * np.log(max(stream.alpha, 1e-300)) + (1 - kept) * np.log(chosen)))
