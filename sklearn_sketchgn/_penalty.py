@@ -54,28 +54,31 @@ def choose_alpha(training, data, *, batch_size, share=1.0):
     Returns
     -------
     float
-        alpha, between the ends of ``ALPHA_GRID``.
+        alpha, between the ends of ``ALPHA_GRID`` times the mean weight of a distinct row.
     """
     if len(data) > _ROWS:
         data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
-    place = _even_places(data, training.rng)
+    place, n_distinct = _even_places(data, training.rng)
+    # A penalty is in units of weight. Its candidates are relative to the weight of a distinct row,
+    # which is the same for weights and for repeated rows, and follows the unit of the weights.
+    unit = float(data.weights.sum()) / n_distinct * training.weight_unit
     errors, weight = np.zeros(len(ALPHA_GRID)), 0.0
     for fold in range(_FOLDS):
         held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
         kept, judges = data.take(~held_out), data.take(held_out)
         if len(kept) > 1 and len(judges):
             judges = judges.take(slice(_JUDGES))
-            errors += _pilot_errors(training, kept, judges, batch_size, share)
+            errors += _pilot_errors(training, kept, judges, batch_size, share, unit)
             weight += float(judges.weights.sum())
     if weight == 0 or not np.isfinite(errors).all():
-        return _COMMON_ALPHA
+        return _COMMON_ALPHA * unit
     errors = np.sqrt(errors / weight)
     relative = errors / max(errors.min(), np.finfo(float).tiny) - 1
     importance = np.exp(-np.minimum(relative / _TEMPERATURE, 700.0))
-    return float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
+    return unit * float(np.exp(importance @ np.log(ALPHA_GRID) / importance.sum()))
 
 
-def _pilot_errors(training, kept, judges, batch_size, share):
+def _pilot_errors(training, kept, judges, batch_size, share, unit):
     """Return the weighted sum of squared errors on ``judges`` for every candidate alpha."""
     # A generator of its own: what a solver draws must not move the start of the next fold, as it
     # draws less for weighted rows than for repeated ones.
@@ -84,11 +87,11 @@ def _pilot_errors(training, kept, judges, batch_size, share):
     make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _WIDTH)
     start = make(width, kept.rows.shape[1], network.output.shape[1], training.rng)
-    pilot = training.fresh(start.astype(kept.rows.dtype), _COMMON_ALPHA)
+    pilot = training.fresh(start.astype(kept.rows.dtype), unit * _COMMON_ALPHA)
     _run(pilot, kept, ceil(share * _COMMON_STEPS), batch_size)
     errors = np.empty(len(ALPHA_GRID))
     for i, alpha in enumerate(ALPHA_GRID):
-        branch = training.fresh(pilot.network, float(alpha))
+        branch = training.fresh(pilot.network, unit * float(alpha))
         _run(branch, kept, ceil(share * _STEPS), batch_size)
         residual = (branch.network.evaluate(judges.rows) - judges.targets).astype(np.float64)
         errors[i] = np.einsum("nk,nk->", residual, residual)
@@ -100,7 +103,7 @@ def _run(pilot, data, n_steps, batch_size):
 
 
 def _even_places(data, rng):
-    """Return a number in [0, 1) for every row: equal for equal rows, evenly spread over others.
+    """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
 
     Rows are ordered along a random direction; the g-th distinct value gets the fraction of
     g times the golden ratio, so that every interval of places is a stratified sample.
@@ -113,4 +116,4 @@ def _even_places(data, rng):
     distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
     place = np.empty(len(score))
     place[order] = ((distinct + 1) * _GOLDEN) % 1.0
-    return place
+    return place, int(distinct[-1]) + 1

@@ -18,7 +18,8 @@ class Scaling:
         Mean and 1 / standard deviation of every column; the inverse is 0 for a constant column,
         which removes it from the network.
     y_mean, y_scale : ndarray of shape (n_outputs,)
-        Mean and standard deviation of every target; the scale of a constant target is 1.
+        Mean and standard deviation of every target; the scale of a constant target is 1, or its
+        size where that is smaller, beside which the network's round-off must not show.
     """
 
     x_mean: np.ndarray
@@ -82,7 +83,8 @@ def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
         False leaves the inputs raw (the paper's network).
     """
     y_mean, y_scale = _weighted_moments(y, sample_weight)
-    y_scale[y_scale == 0] = 1.0
+    size = np.minimum(np.abs(y_mean), 1.0)
+    y_scale[y_scale == 0] = np.where(size > 1e-300, size, 1.0)[y_scale == 0]
     if not scale_inputs:
         return Scaling(np.zeros(X.shape[1]), np.ones(X.shape[1]), y_mean, y_scale)
     x_mean, x_scale = _weighted_moments(X, sample_weight)
@@ -100,7 +102,8 @@ def _weighted_moments(table, weight):
     for block in _blocks(table):
         np.maximum(size, np.abs(np.asarray(table[block], dtype=np.float64)).max(axis=0), out=size)
     size[size == 0] = 1.0
-    weight = weight / weight.sum()
+    weight = weight / weight.max()
+    weight /= weight.sum()
     mean, variance = np.zeros_like(size), np.zeros_like(size)
     for block in _blocks(table):
         mean += weight[block] @ (np.asarray(table[block], dtype=np.float64) / size)

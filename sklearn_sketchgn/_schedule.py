@@ -13,6 +13,9 @@ AUTO_DAMPING = 0.04
 #: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
 BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1000, 10, 200
 
+# Relative difference of two sums of squares that float32 cannot tell from none.
+_ROUND_OFF = 1e-5
+
 # A fit of few steps has a short pilot, but not a shorter one than this share of the usual.
 _LEAST_PILOT_SHARE = 0.2
 
@@ -31,6 +34,8 @@ class Settings:
     solver: object
     sketch: object
     report: object = None
+    weight_unit: float = 1.0
+    to_be_continued: bool = False
 
 
 @dataclass
@@ -120,8 +125,26 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         if not training.history["objective"]:
             raise
         reason = "interrupted"
+    except MemoryError as error:
+        # What was learnt on batches is worth more than an error about the steps on all rows.
+        if not training.history["objective"]:
+            raise MemoryError(_memory_advice(settings, data, network)) from error
+        reason = "memory"
     training.network = watch.best_network()
+    finished = validation is None and resume is None and not settings.to_be_continued
+    if finished and watch.has_got_worse(data):
+        training.network = watch.first
+        reason = reason if reason in ("interrupted", "memory") else "worse"
     return Outcome(training, reason, watch.losses, watch.validation_losses)
+
+
+def _memory_advice(settings, data, network):
+    rows = min(len(data), settings.batch_size or len(data))
+    instead = "pass" if settings.batch_size is None else "lower"
+    return (
+        f"There is not enough memory for a step of {network.n_parameters} parameters on {rows} "
+        f"rows; lower `width`, or {instead} `batch_size`."
+    )
 
 
 def _start(settings, data, network, scaling, rng, resume):
@@ -136,6 +159,7 @@ def _start(settings, data, network, scaling, rng, resume):
         rng=rng,
         total_weight=float(data.weights.sum()),
         output_scale=scaling.y_scale,
+        weight_unit=settings.weight_unit,
         adapt_damping=settings.damping != 0,
     )
     if resume is not None:
@@ -158,8 +182,13 @@ class _Watch:
     def __init__(self, settings, data, training, validation):
         self.settings, self.training, self.validation = settings, training, validation
         self.losses, self.validation_losses = [], []
-        self.best, self.best_loss, self.waited = training.network, np.inf, 0
-        self.note(self._loss_on(data))
+        self.first = self.best = training.network
+        self.best_loss, self.waited = np.inf, 0
+        residual = self._residual(data)
+        self.first_error = _square(residual)
+        # Validation losses are compared in units of the largest target: its square may overflow.
+        self.unit = np.max(training.output_scale)
+        self.note(self._loss(residual, data))
 
     def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
@@ -168,18 +197,36 @@ class _Watch:
             self.settings.report(self)
         if self.validation is None:
             return False
-        current = self._loss_on(self.validation)
-        self.validation_losses.append(current)
+        current = self._loss(self._residual(self.validation), self.validation, self.unit)
+        self.validation_losses.append(float(current * self.unit**2))
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
         self.waited = 0 if current < enough else self.waited + 1
         if current < self.best_loss:
             self.best, self.best_loss = self.training.network, current
         return self.waited >= self.settings.n_iter_no_change
 
-    def _loss_on(self, data):
-        residual = self.training.network.evaluate(data.rows) - data.targets
-        return self.training.loss(residual.T.ravel(), float(data.weights.sum()))
+    def has_got_worse(self, data):
+        """Return whether the network errs more than the first one, which predicts the mean.
+
+        A network of a fixed output layer starts anywhere, so nothing is promised of it.
+        """
+        if not self.training.network.train_output:
+            return False
+        # Written so that NaN counts as worse.
+        return not _square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
+
+    def _residual(self, data):
+        return (self.training.network.evaluate(data.rows) - data.targets).T.ravel()
+
+    def _loss(self, residual, data, unit=1.0):
+        return self.training.loss(residual, float(data.weights.sum()), unit)
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""
         return self.training.network if self.validation is None else self.best
+
+
+def _square(vector):
+    """Return ||v||^2 with float64 accumulation."""
+    vector = vector.astype(np.float64, copy=False)
+    return float(vector @ vector)
