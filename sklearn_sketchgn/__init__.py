@@ -1,5 +1,6 @@
 """Neural regression on tables by sketched Gauss-Newton steps, for scikit-learn."""
 
+from ._export import SKOPS_TRUSTED
 from ._fast_regression import fast_regression
 from ._regressor import SketchGNRegressor
 from .sketches import SRHT, CountSketch, Gaussian
@@ -9,6 +10,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CG",
+    "SKOPS_TRUSTED",
     "SRHT",
     "CountSketch",
     "Direct",
