@@ -1,6 +1,7 @@
 """Neural regression on tables by sketched Gauss-Newton steps, for scikit-learn."""
 
 from ._convergence_display import ConvergenceDisplay
+from ._export import SKOPS_TRUSTED
 from ._fast_regression import fast_regression
 from ._regressor import SketchGNRegressor
 from .sketches import SRHT, CountSketch, Gaussian
@@ -10,6 +11,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CG",
+    "SKOPS_TRUSTED",
     "SRHT",
     "ConvergenceDisplay",
     "CountSketch",

@@ -1,6 +1,22 @@
-"""Export to a fitted MLPRegressor."""
+"""Export to a fitted MLPRegressor, and the names that skops needs to load our own class."""
 
 from sklearn.neural_network import MLPRegressor
+
+#: Types of this package in a fitted :class:`SketchGNRegressor`: ``skops.io.load(file,
+#: trusted=SKOPS_TRUSTED)`` loads one with the package's own sketches and solvers. They hold
+#: arrays, numbers and strings. An exported MLPRegressor needs no such list.
+SKOPS_TRUSTED = [
+    "sklearn_sketchgn._network.Network",
+    "sklearn_sketchgn._regressor.SketchGNRegressor",
+    "sklearn_sketchgn._scaling.Scaling",
+    "sklearn_sketchgn._training.Training",
+    "sklearn_sketchgn.sketches._count_sketch.CountSketch",
+    "sklearn_sketchgn.sketches._gaussian.Gaussian",
+    "sklearn_sketchgn.sketches._srht.SRHT",
+    "sklearn_sketchgn.solvers._auto.Auto",
+    "sklearn_sketchgn.solvers._cg.CG",
+    "sklearn_sketchgn.solvers._direct.Direct",
+]
 
 
 def to_mlp_regressor(model):

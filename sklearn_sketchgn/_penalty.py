@@ -13,11 +13,11 @@ import numpy as np
 from ._network import initialise, initialise_paper
 from ._training import SEARCH_SHARE, run_batches
 
-#: Where alpha starts: high enough that the search comes down from a network that is too smooth,
-#: which also trains better than a small penalty from the start (docs/algorithm.md).
+#: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
+#: that is too smooth, which also trains better than a small penalty from the start.
 START = 1.0
 
-#: alpha stays between these.
+#: alpha stays between these, for rows of weight 1.
 LOWEST, HIGHEST = 1e-6, 1e4
 
 # Rows that judge: this share of all, but not more than so many.
@@ -59,15 +59,22 @@ class PenaltySearch:
     ----------
     kept, judges : TrainingData
         The rows to train on meanwhile, and those that judge.
+    row_weight : float
+        Mean weight of a distinct row: the same for weights and for repeated rows.
     """
 
     def __init__(self, data, rng):
-        place = _even_places(data, rng)
+        place, n_distinct = _even_places(data, rng)
+        self.row_weight = float(data.weights.sum()) / n_distinct
         held_out = place < min(_HELD_OUT, _JUDGES / len(data))
         if held_out.all() or np.count_nonzero(~held_out) < 2:
             held_out[:] = False
         self.kept, self.judges = data.take(~held_out), data.take(held_out)
         self._sensitivity = self._step_sensitivity = None
+
+    def start(self, training):
+        """Set alpha to where the search begins, in the units of the user's weights."""
+        training.alpha = START * self.row_weight * training.weight_unit
 
     def follow(self, training, problem, state, damping, step, length):
         """Differentiate one step of the batch phase.
@@ -114,11 +121,12 @@ class PenaltySearch:
             return
         least = _LEAST_CORRELATION * (size * effect) ** 0.5
         slope = max(0.0, slope - least) + min(0.0, slope + least)
-        n_judges = float(self.judges.weights.sum()) * len(training.network.intercept)
-        curvature = effect + size / n_judges
+        weight = float(self.judges.weights.sum()) * len(training.network.intercept)
+        curvature = effect + size * (self.row_weight / weight)
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
-            training.alpha = min(max(training.alpha * exp(move), LOWEST), HIGHEST)
+            unit = self.row_weight * training.weight_unit
+            training.alpha = min(max(training.alpha * exp(move), LOWEST * unit), HIGHEST * unit)
 
 
 def choose_alpha(training, data, *, batch_size, n_steps):
@@ -141,15 +149,16 @@ def choose_alpha(training, data, *, batch_size, n_steps):
     Returns
     -------
     float
-        alpha, between ``LOWEST`` and ``HIGHEST``.
+        alpha, in the units of the user's weights.
     """
     network = training.network
     make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _PROBE_WIDTH)
     rng = training.rng.spawn(1)[0]
     start = make(width, data.rows.shape[1], network.output.shape[1], rng)
-    probe = training.fresh(start.astype(data.rows.dtype), START)
-    probe.rng = rng
+    probe = training.fresh(start.astype(data.rows.dtype), 0.0)
+    probe.rng, search = rng, PenaltySearch(data, rng)
+    search.start(probe)
 
     def searched(loss):
         return len(probe.history["alpha"]) >= SEARCH_SHARE * n_steps
@@ -160,13 +169,13 @@ def choose_alpha(training, data, *, batch_size, n_steps):
         n_steps=n_steps,
         batch_size=batch_size,
         after_epoch=searched,
-        search=PenaltySearch(data, rng),
+        search=search,
     )
     return probe.alpha
 
 
 def _even_places(data, rng):
-    """Return a number in [0, 1) for every row: equal for equal rows, evenly spread over others.
+    """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
 
     Rows are ordered along a random direction; the g-th distinct value gets the fraction of
     g times the golden ratio, so that every interval of places is a stratified sample.
@@ -185,4 +194,4 @@ def _even_places(data, rng):
     distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
     place = np.empty(len(score))
     place[order] = ((distinct + 1) * _GOLDEN) % 1.0
-    return place
+    return place, int(distinct[-1]) + 1

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackObserver
 from ._compat import (
@@ -23,6 +23,7 @@ from ._diagnosis import diagnose
 from ._export import to_mlp_regressor
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
+from ._pickling import stamped, unstamped
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings, auto_batch_size
@@ -30,7 +31,10 @@ from ._strategies import resolve_strategy
 from ._streaming import Stream, advance, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
 from ._validation import (
+    check_rows_of_the_paper,
+    normalised_weights,
     unchanged_on_error,
+    validate_inputs,
     validate_training_data,
     validate_validation_data,
 )
@@ -357,10 +361,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units and the shape of the training targets, computed in float64
-            and returned in the dtype of X (float32 or float64).
+            and returned in the dtype of X (float32 or float64; always float64 where float32 would
+            overflow or vanish).
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        X = validate_inputs(self, X)
         out = np.empty((len(X), self.n_outputs_))
         size = max(1, _PREDICT_ELEMENTS // len(self.intercepts_[0]))
         for start in range(0, len(X), size):
@@ -368,7 +373,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
-        out = out.astype(X.dtype, copy=False)
+        if X.dtype == np.float32 and _fits_float32(out):
+            out = out.astype(np.float32)
         return out.ravel() if self._flat_target else out
 
     def to_mlp_regressor(self):
@@ -406,6 +412,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 )
         return super().set_params(**params)
 
+    def __getstate__(self):
+        return stamped(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(unstamped(state))
+
     # Pieces of fit ----------------------------------------------------------------------------
 
     @with_callbacks
@@ -413,6 +425,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         settings = self._settings()
         given = (X, y, sample_weight)
         X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+        if not self.train_output:
+            check_rows_of_the_paper(X)
+        weight, settings.weight_unit = normalised_weights(weight)
         n_outputs = y.shape[1]
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
         rng = self._generator()
@@ -432,6 +447,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume, observers)
         folded = self._keep(settings, scaling, outcomes)
         seed = int(rng.integers(2**31 - 1))
+        if not resume:
+            moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
         self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
         self._diagnose(X, scaling)
         callbacks.close()
@@ -462,6 +479,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 self.solver, SOLVERS, name="solver", methods=("prepare", "solve")
             ),
             sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
+            to_be_continued=self.warm_start,
         )
 
     def _generator(self):
@@ -570,8 +588,18 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         found = []
         if outcome.stop_reason == "interrupted":
             found.append("it was interrupted, and the best network so far is kept")
+        if outcome.stop_reason == "memory":
+            found.append(
+                "a step needed more memory than there was, and the best network so far is kept; "
+                "lower `batch_size` or `width`, or set `max_iter` below 10"
+            )
         if outcome.stop_reason == "diverged":
             found.append("it diverged and ended before the step that did; increase `damping`")
+        if outcome.stop_reason == "worse":
+            found.append(
+                "its steps raised the error on the training rows, so that the mean of the targets "
+                "is predicted; increase `damping`, `batch_size` or `max_iter`"
+            )
         if outcome.stop_reason == "max_iter" and self.batch_size is None:
             found.append(
                 f"max_iter={self.n_iter_} was reached before tol={self.tol:g}; increase one of them"
@@ -595,6 +623,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
 
 _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
+
+
+def _fits_float32(values):
+    # Of the smallest numbers of float32 six digits are to be left.
+    info, size = np.finfo(np.float32), float(np.max(np.abs(values), initial=0.0))
+    return size == 0 or 1e6 * float(info.tiny) < size <= float(info.max)
 
 
 def _geometric_mean(values):

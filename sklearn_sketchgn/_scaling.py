@@ -18,7 +18,8 @@ class Scaling:
         Mean and 1 / standard deviation of every column; the inverse is 0 for a constant column,
         which removes it from the network.
     y_mean, y_scale : ndarray of shape (n_outputs,)
-        Mean and standard deviation of every target; the scale of a constant target is 1.
+        Mean and standard deviation of every target; the scale of a constant target is 1, or its
+        size where that is smaller, beside which the network's round-off must not show.
     """
 
     x_mean: np.ndarray
@@ -84,6 +85,10 @@ class Moments:
     mean: np.ndarray
     deviation: np.ndarray
 
+    def in_weight_unit(self, unit):
+        """Return the moments under weights that are ``unit`` times as large."""
+        return Moments(self.weight * unit, self.mean, self.deviation)
+
     def merged(self, other):
         """Return the moments of two tables in one.
 
@@ -125,7 +130,8 @@ def scaling_of(x, y, *, scale_inputs=True):
     scale_inputs : bool, default=True
         False leaves the inputs raw (the paper's network).
     """
-    y_scale = np.where(y.deviation > 0, y.deviation, 1.0)
+    size = np.minimum(np.abs(y.mean), 1.0)
+    y_scale = np.where(y.deviation > 0, y.deviation, np.where(size > 1e-300, size, 1.0))
     if not scale_inputs:
         return Scaling(np.zeros_like(x.mean), np.ones_like(x.mean), y.mean, y_scale)
     x_inverse = np.divide(1.0, x.deviation, where=x.deviation > 0, out=np.zeros_like(x.mean))
@@ -160,7 +166,8 @@ def _weighted_moments(table, weight):
     for block in _blocks(table):
         np.maximum(size, np.abs(np.asarray(table[block], dtype=np.float64)).max(axis=0), out=size)
     size[size == 0] = 1.0
-    weight = weight / weight.sum()
+    weight = weight / weight.max()
+    weight /= weight.sum()
     mean, variance = np.zeros_like(size), np.zeros_like(size)
     for block in _blocks(table):
         mean += weight[block] @ (np.asarray(table[block], dtype=np.float64) / size)

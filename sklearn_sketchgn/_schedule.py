@@ -5,13 +5,16 @@ from math import ceil
 
 import numpy as np
 
-from ._penalty import START, PenaltySearch, choose_alpha
+from ._penalty import PenaltySearch, choose_alpha
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
 #: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
 BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1500, 10, 200
+
+# Relative difference of two sums of squares that float32 cannot tell from none.
+_ROUND_OFF = 1e-5
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Settings:
     n_iter_no_change: float
     solver: object
     sketch: object
+    weight_unit: float = 1.0
+    to_be_continued: bool = False
 
 
 @dataclass
@@ -148,6 +153,7 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
     search = None
     if settings.alpha is None and resume is None and settings.batch_size is not None:
         search = PenaltySearch(data, rng)
+        search.start(training)
     plan = plan_steps(settings, len(data), network)
     watch = Watch(settings, data, training, validation, plan, observers)
     batch_steps, all_steps = plan.batch_steps, plan.all_steps
@@ -175,8 +181,26 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         if not training.history["objective"]:
             raise
         reason = "interrupted"
+    except MemoryError as error:
+        # What was learnt on batches is worth more than an error about the steps on all rows.
+        if not training.history["objective"]:
+            raise MemoryError(_memory_advice(settings, data, network)) from error
+        reason = "memory"
     training.network = watch.best_network()
+    finished = validation is None and resume is None and not settings.to_be_continued
+    if finished and watch.has_got_worse(data):
+        training.network = watch.first
+        reason = reason if reason in ("interrupted", "memory") else "worse"
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
+
+
+def _memory_advice(settings, data, network):
+    rows = min(len(data), settings.batch_size or len(data))
+    instead = "pass" if settings.batch_size is None else "lower"
+    return (
+        f"There is not enough memory for a step of {network.n_parameters} parameters on {rows} "
+        f"rows; lower `width`, or {instead} `batch_size`."
+    )
 
 
 def _start(settings, data, network, scaling, rng, resume):
@@ -191,6 +215,7 @@ def _start(settings, data, network, scaling, rng, resume):
         rng=rng,
         total_weight=float(data.weights.sum()),
         output_scale=scaling.y_scale,
+        weight_unit=settings.weight_unit,
         adapt_damping=settings.damping != 0,
     )
     if resume is not None:
@@ -198,11 +223,9 @@ def _start(settings, data, network, scaling, rng, resume):
             training.alpha = resume.alpha
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
-    elif settings.alpha is None:
-        training.alpha = START
-        if settings.batch_size is None:
-            size = auto_batch_size(data.targets.shape[1])
-            training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
+    elif settings.alpha is None and settings.batch_size is None:
+        size = auto_batch_size(data.targets.shape[1])
+        training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
     return training
 
 
@@ -213,9 +236,14 @@ class Watch:
         self.settings, self.training, self.validation = settings, training, validation
         self.plan, self.observers = plan, observers
         self.losses, self.validation_losses, self.steps = [], [], []
-        self.best, self.best_loss, self.waited = training.network, np.inf, 0
+        self.first = self.best = training.network
+        self.best_loss, self.waited = np.inf, 0
         self.why_stopped = ""
-        self.note(self._loss_on(data))
+        residual = self._residual(data)
+        self.first_error = _square(residual)
+        # Validation losses are compared in units of the largest target: its square may overflow.
+        self.unit = np.max(training.output_scale)
+        self.note(self._loss(residual, data))
 
     def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
@@ -231,17 +259,35 @@ class Watch:
         return bool(self.why_stopped)
 
     def _validate(self):
-        current = self._loss_on(self.validation)
-        self.validation_losses.append(current)
+        current = self._loss(self._residual(self.validation), self.validation, self.unit)
+        self.validation_losses.append(float(current * self.unit**2))
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
         self.waited = 0 if current < enough else self.waited + 1
         if current < self.best_loss:
             self.best, self.best_loss = self.training.network, current
 
-    def _loss_on(self, data):
-        residual = self.training.network.evaluate(data.rows) - data.targets
-        return self.training.loss(residual.T.ravel(), float(data.weights.sum()))
+    def has_got_worse(self, data):
+        """Return whether the network errs more than the first one, which predicts the mean.
+
+        A network of a fixed output layer starts anywhere, so nothing is promised of it.
+        """
+        if not self.training.network.train_output:
+            return False
+        # Written so that NaN counts as worse.
+        return not _square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
+
+    def _residual(self, data):
+        return (self.training.network.evaluate(data.rows) - data.targets).T.ravel()
+
+    def _loss(self, residual, data, unit=1.0):
+        return self.training.loss(residual, float(data.weights.sum()), unit)
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""
         return self.training.network if self.validation is None else self.best
+
+
+def _square(vector):
+    """Return ||v||^2 with float64 accumulation."""
+    vector = vector.astype(np.float64, copy=False)
+    return float(vector @ vector)

@@ -25,6 +25,10 @@ _BLOW_UP, _HALVINGS = 1.5, 6
 # step that is still not finite or not downhill will not become so.
 _LARGEST_GROWTH = 2.0**20
 
+# Penalty and damping per unit of weight beyond which nothing moves any more, in any precision;
+# larger ones would only overflow.
+_LARGEST_RIDGE = 1e20
+
 #: What ended a fit, in words.
 STOP_REASONS = {
     "schedule": "the schedule of steps was completed",
@@ -33,10 +37,12 @@ STOP_REASONS = {
     "gradient": "the norm of the gradient fell below tol times its first value",
     "round-off": "no step lowers the objective beyond round-off",
     "diverged": "a step without adaptive damping gave values that are not finite",
+    "worse": "the steps raised the error, so the mean of the targets is predicted",
     "early stopping": "the validation loss no longer improved",
     "interrupted": "the fit was interrupted",
     "block": "the block was used once",
     "callback": "a callback asked to stop",
+    "memory": "a step needed more memory than there was",
 }
 
 HISTORY_KEYS = (
@@ -72,8 +78,9 @@ class TrainingData:
 class Training:
     """The state of one fit, all that a later fit needs to go on from here.
 
-    ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises it
-    at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase.
+    ``alpha`` is in the units of the user's weights, which are ``weight_unit`` times those of the
+    data; ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises
+    it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase.
     """
 
     network: Network
@@ -85,6 +92,7 @@ class Training:
     rng: Any
     total_weight: float
     output_scale: np.ndarray
+    weight_unit: float = 1.0
     adapt_damping: bool = True
     growth: float = 2.0
     previous_step: np.ndarray | None = None
@@ -102,19 +110,25 @@ class Training:
     def subproblem(self, data):
         """Linearise on a set of samples; the penalty shrinks with their share of the weight."""
         # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
-        alpha = float(self.alpha) * len(self.network.intercept)
-        share = float(data.weights.sum()) / self.total_weight
-        return Subproblem(self.network, data.rows, data.targets, alpha * share)
+        alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
+        weight = float(data.weights.sum())
+        alpha = min(alpha * (weight / self.total_weight), _LARGEST_RIDGE * weight)
+        return Subproblem(self.network, data.rows, data.targets, alpha)
+
+    def ridge(self, weight):
+        """Return mu, the damping of a set of samples of this weight."""
+        return min(self.damping, _LARGEST_RIDGE) * weight
 
     def objective(self, value, weight):
         """Return a subproblem's value in units of (1 / 2) y^2 per sample and output."""
         return value / (weight * len(self.network.intercept))
 
-    def loss(self, residual, weight):
-        """Return the mean squared error / 2 of a residual, in the units of the raw targets."""
+    def loss(self, residual, weight, unit=1.0):
+        """Return the mean squared error / 2 of a residual, in units of the raw targets / unit."""
         by_output = residual.reshape(len(self.output_scale), -1).astype(np.float64)
         sums = np.einsum("kn,kn->k", by_output, by_output)
-        return float(sums @ self.output_scale**2) / (2 * weight * len(sums))
+        # Infinite where the square of the targets' scale is, about 1e154: then the loss is, too.
+        return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
 
     def record(self, **entry):
         """Append one step to the history."""
@@ -122,9 +136,7 @@ class Training:
             self.history[key].append(entry[key])
 
 
-def run_batches(
-    training, data, *, n_steps, batch_size, after_epoch, search=None, falling=True
-):
+def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None, falling=True):
     """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly to 0.
 
     p is the minimiser of the batch's subproblem with the momentum inside (SPRING: Goldshlager,
@@ -178,7 +190,7 @@ def run_batches(
 def _batch_step(training, batch, length, search=None):
     weight = float(batch.weights.sum())
     problem = training.subproblem(batch)
-    value, damping = problem.value(), training.damping * weight
+    value, damping = problem.value(), training.ridge(weight)
     state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
     drift = training.previous_step
     if drift is not None:
@@ -258,7 +270,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
     for _ in range(n_steps):
         if accepted:
             prepared = _prepare(training, problem, prepared)
-        step, result = problem.solve(training.solver, prepared, training.damping * weight)
+        step, result = problem.solve(training.solver, prepared, training.ridge(weight))
         trial, trial_value = problem.trial(training.network, step, data)
         predicted = problem.predicted_decrease(step)
         gain = (value - trial_value) / predicted if predicted > 0 else -1.0

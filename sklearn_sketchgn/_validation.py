@@ -8,21 +8,28 @@ from sklearn.utils.validation import validate_data
 from ._compat import check_sample_weight
 
 
+def validate_inputs(estimator, X):
+    """Return the inputs of a prediction in float64 or float32."""
+    with _quiet_sums():
+        return validate_data(estimator, X, reset=False, dtype=(np.float64, np.float32))
+
+
 def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
     """Return (X, y of shape (n_samples, n_outputs), sample_weight, whether y was 1-D).
 
     Rows of weight zero are dropped, so that they are exactly as good as absent.
     """
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        reset=reset,
-        dtype=(np.float64, np.float32),
-        order=None,
-        multi_output=True,
-        y_numeric=True,
-    )
+    with _quiet_sums():
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            reset=reset,
+            dtype=(np.float64, np.float32),
+            order=None,
+            multi_output=True,
+            y_numeric=True,
+        )
     y = np.asarray(y, dtype=np.float64)
     flat = y.ndim == 1
     y = y.reshape(len(y), -1)
@@ -31,6 +38,16 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
     if not used.all():
         X, y, weight = X[used], y[used], weight[used]
     return X, y, weight, flat
+
+
+def check_rows_of_the_paper(X):
+    """Raise ValueError for raw inputs whose squares leave the range of float32."""
+    size = float(np.max(np.abs(X)))
+    if size > 1e12:
+        raise ValueError(
+            "train_output=False takes inputs as they are; expected rows of about unit norm, got "
+            f"an entry of size {size:.3g}. Normalise the rows, for example by Normalizer()."
+        )
 
 
 def check_weights(sample_weight, X):
@@ -63,7 +80,24 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     )
     if y_val.shape[1] != n_outputs:
         raise ValueError(f"`y_val` has {y_val.shape[1]} outputs; expected {n_outputs} as in `y`.")
-    return X_val, y_val, weight
+    return X_val, y_val, normalised_weights(weight)[0]
+
+
+def normalised_weights(weight):
+    """Return weights of at most 4 and the power of 4 that they were divided by.
+
+    Only proportions of weights matter, apart from the penalty, and their squares and roots must not
+    leave the range of float32. A power of 4 changes no bit of a weight nor of its root. Weights
+    below 1e-20 of the largest, beyond the precision of any sum, are raised to it.
+    """
+    largest = float(weight.max())
+    unit = 2.0 ** (2 * ((int(np.frexp(largest)[1]) - 1) // 2))
+    return np.maximum(weight / unit, 1e-20 * (largest / unit)), unit
+
+
+def _quiet_sums():
+    # scikit-learn looks for NaN by a sum first, which may overflow both ways.
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 @contextmanager

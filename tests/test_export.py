@@ -1,4 +1,10 @@
-"""A fitted MLPRegressor with the same predictions."""
+"""A fitted MLPRegressor with the same predictions, and the formats that it opens.
+
+The tests of skops and ONNX need the extra ``export``, which `.ci/run` installs with the newest
+versions; with the oldest they are skipped.
+"""
+
+import importlib
 
 import numpy as np
 import pytest
@@ -8,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sketchgn import SketchGNRegressor
+from sklearn_sketchgn import CG, SKOPS_TRUSTED, SRHT, Gaussian, SketchGNRegressor
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -55,3 +61,65 @@ def test_the_export_is_a_copy():
 def test_an_unfitted_estimator_has_nothing_to_export():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SketchGNRegressor().to_mlp_regressor()
+
+
+# skops and ONNX -----------------------------------------------------------------------------------
+
+
+def fitted(load, **parameters):
+    X, y = load(return_X_y=True)
+    few = {"width": 8, "max_iter": 12, "alpha": 1.0, "random_state": 0}
+    return SketchGNRegressor(**{**few, **parameters}).fit(X, y), X
+
+
+@pytest.mark.parametrize("load", [load_diabetes, load_linnerud])
+def test_the_export_loads_in_skops_without_a_trust_list(load):
+    io = pytest.importorskip("skops.io")
+    model, X = fitted(load)
+    stored = io.dumps(model.to_mlp_regressor())
+    assert io.get_untrusted_types(data=stored) == []
+    np.testing.assert_array_equal(io.loads(stored).predict(X), model.to_mlp_regressor().predict(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"warm_start": True},
+        {"sketch": SRHT(), "solver": CG(tol=1e-4)},
+        {"sketch": Gaussian(), "solver": "direct", "n_members": 2},
+        {"train_output": False},
+    ],
+    ids=repr,
+)
+def test_our_own_class_loads_in_skops_with_the_list_we_give(parameters):
+    io = pytest.importorskip("skops.io")
+    model, X = fitted(load_diabetes, **parameters)
+    stored = io.dumps(model)
+    assert set(io.get_untrusted_types(data=stored)) <= set(SKOPS_TRUSTED)
+    loaded = io.loads(stored, trusted=SKOPS_TRUSTED)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    assert repr(loaded) == repr(model)
+
+
+def test_names_of_the_trust_list_exist():
+    for name in SKOPS_TRUSTED:
+        module, _, member = name.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), member), type)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_members": 2}, {"train_output": False}], ids=repr)
+@pytest.mark.parametrize("load", [load_diabetes, load_linnerud])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter's own imports
+def test_onnx_predicts_the_same_within_float32(load, parameters):
+    skl2onnx = pytest.importorskip("skl2onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, X = fitted(load, **parameters)
+    X = X.astype(np.float32)
+    onnx = skl2onnx.to_onnx(model.to_mlp_regressor(), X[:1])
+    session = onnxruntime.InferenceSession(
+        onnx.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    (predicted,) = session.run(None, {session.get_inputs()[0].name: X})
+    expected = model.predict(X.astype(np.float64)).reshape(predicted.shape)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

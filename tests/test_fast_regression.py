@@ -43,6 +43,27 @@ def test_count_follows_from_the_sketch_size(sketch, kind, oversampling, rng):
     assert len(products) <= 1.3 * references.expected_iterations(oversampling, 1e-6)
 
 
+class Counting(Gaussian):
+    """Notes the sizes of its draws in a list that clones share."""
+
+    def __init__(self, sizes):
+        self.sizes = sizes
+
+    def draw(self, sketch_size, n_rows, rng):
+        self.sizes.append((sketch_size, n_rows))
+        return super().draw(sketch_size, n_rows, rng)
+
+    def __sklearn_clone__(self):
+        return self
+
+
+@pytest.mark.parametrize(("oversampling", "size"), [(2, 40), (4.01, 81), (1000, 500)])
+def test_sketch_has_the_size_asked_for(oversampling, size, rng):
+    A, sizes = cases.incoherent(500, 20, rng), []
+    fast_regression(A, A.T @ A[:, 0], sketch=Counting(sizes), oversampling=oversampling, rng=0)
+    assert sizes == [(size, 500)]
+
+
 @pytest.mark.parametrize("kind", [cases.incoherent, cases.coherent, cases.one_hot])
 @pytest.mark.parametrize("sketch", ["countsketch", "srht", "gaussian", Rademacher()])
 def test_dense_solution(kind, sketch, rng):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_sketchgn import SketchGNRegressor
+from sklearn_sketchgn import Direct, SketchGNRegressor
 from sklearn_sketchgn._members import combine
 
 pytestmark = pytest.mark.filterwarnings(
@@ -69,6 +69,31 @@ def test_blas_threads_are_as_before():
     before = threadpool_info()
     fit(n_members=2, n_jobs=2)
     assert threadpool_info() == before
+
+
+class CountingThreads(Direct):
+    """Notes how many BLAS threads each of its solves may use, in a list that clones share."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def solve(self, state, rhs, ridge):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        self.found.append(max(pool["num_threads"] for pool in pools))
+        return super().solve(state, rhs, ridge)
+
+    def __sklearn_clone__(self):
+        return self
+
+
+def test_members_train_with_one_blas_thread_each():
+    members, alone = [], []
+    with threadpool_limits(2, user_api="blas"):
+        fit(n_members=2, solver=CountingThreads(members))
+        fit(n_members=1, solver=CountingThreads(alone))
+    assert set(members) == {1}
+    # Where the machine has one core, or a limit in the environment, two cannot be asked for.
+    assert set(alone) <= {1, 2}
 
 
 def test_warm_start_continues_every_member():

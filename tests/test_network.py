@@ -9,6 +9,7 @@ from tests import cases, references
 
 def network(shape, rng, *, train_output=True, dtype=np.float64):
     rows, hidden, output = cases.network_arrays(cases.ordinary_table, shape, rng, dtype=dtype)
+    rows *= np.sqrt(rng.uniform(0.1, 3.0, size=(len(rows), 1))).astype(dtype)  # weights
     intercept = rng.standard_normal(shape.n_outputs).astype(dtype)
     return rows, Network(hidden, output, intercept, train_output)
 

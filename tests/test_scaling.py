@@ -83,6 +83,7 @@ def test_rows_are_standardised_scaled_by_the_root_and_end_in_ones(rng):
 def test_constant_columns_count_as_absent(value, rng):
     X, y = table(rng)
     X[:, 1] = value
+    X[7, 1] = np.nextafter(value, 0)  # a change of the last digit is none
     scaling = fit_scaling(X, y, rng.uniform(0.1, 3, size=50))
     assert scaling.x_inverse[1] == 0
     assert (scaling.scaled_rows(X, np.ones(50), np.float64, ones=1)[:, 1] == 0).all()
@@ -96,6 +97,16 @@ def test_constant_targets_have_scale_one(rng):
     scaling = fit_scaling(X, y, np.ones(50))
     assert scaling.y_scale[0] == 1
     assert scaling.y_mean[0] == pytest.approx(7)
+
+
+@pytest.mark.parametrize("value", [1e-200, -1e-8, 0.0])
+def test_tiny_constant_targets_are_predicted_to_their_own_round_off(value, rng):
+    X, _ = table(rng)
+    scaling = fit_scaling(X, np.full((50, 1), value), np.ones(50))
+    network = initialise(7, 5, 1, rng)
+    network.output += 1e-17 * rng.standard_normal(network.output.shape)
+    coefs, intercepts = scaling.fold(network)
+    np.testing.assert_allclose(raw_prediction(X, coefs, intercepts), value, rtol=1e-12, atol=1e-15)
 
 
 def test_a_mean_of_many_deviations(rng):

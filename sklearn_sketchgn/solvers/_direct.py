@@ -94,7 +94,11 @@ def _solve_cholesky(state, right, ridge):
 
 
 def _solve_truncated(state, right, ridge):
-    """Solve by eigenvalues, those below the round-off level taken as zero (or as the ridge)."""
+    """Solve by eigenvalues; those below the round-off level count as zero.
+
+    There the ridge alone decides, unless it is below that level itself: then round-off would be
+    divided by nearly zero, and the step of minimum norm is taken.
+    """
     matrix = np.tril(state.matrix, -1).astype(np.float64)
     np.einsum("ii->i", matrix)[...] = state.diagonal
     if not np.isfinite(matrix).all():
@@ -104,7 +108,7 @@ def _solve_truncated(state, right, ridge):
     kept = values > cut
     inverse = np.zeros_like(values)
     inverse[kept] = 1.0 / (values[kept] + ridge)
-    if ridge > 0:
+    if ridge > cut:
         inverse[~kept] = 1.0 / ridge
     return (vectors @ (inverse * (vectors.T @ right))).astype(right.dtype)
 

@@ -1,0 +1,538 @@
+"""Break the package in one place at a time, and see that a named test notices.
+
+    python tests/mutants.py                # all of them, some minutes
+    python tests/mutants.py cg damping     # those whose name or file contains one of the words
+
+Every mutant is one replacement in one file of a copy of the package in a temporary directory. The
+script first runs the named tests on the copy as it is, where they must pass, then prints for each
+mutant the test that caught it. Exit status 1: a mutant survived, or a text to replace is no longer
+found exactly once (then write the mutant anew for the code as it now is).
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Mutant(NamedTuple):
+    """In ``module``, ``old`` becomes ``new``; ``test`` (a path, perhaps with ::) must fail."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    test: str
+
+
+MUTANTS = [
+    # The Jacobian and the network
+    Mutant(
+        "sign of the output layer in J v",
+        "_jacobian.py",
+        "combined += change[:, :, None]",
+        "combined -= change[:, :, None]",
+        "tests/test_jacobian.py::test_derivatives_by_central_differences",
+    ),
+    Mutant(
+        "sign of the output layer in J' u",
+        "_jacobian.py",
+        'output = np.einsum("mkd,md->mk"',
+        'output = -np.einsum("mkd,md->mk"',
+        "tests/test_jacobian.py::test_products",
+    ),
+    Mutant(
+        "output intercept missing in the Gram matrix",
+        "_jacobian.py",
+        "add_outer(output_layer, np.ascontiguousarray(self.rows[:, -1:]))",
+        "pass",
+        "tests/test_jacobian.py::test_gram_and_normal_matrix",
+    ),
+    Mutant(
+        "output layer of the sketched rows transposed",
+        "_jacobian.py",
+        "target[:, block] = sketched.transpose(0, 2, 1)",
+        "target[:, block] = sketched.reshape(target[:, block].shape)",
+        "tests/test_jacobian.py::test_sketches",
+    ),
+    Mutant(
+        "stable rank taken to be the number of columns",
+        "_jacobian.py",
+        "float(eigenvalues.sum() / eigenvalues[-1])",
+        "float(len(eigenvalues))",
+        "tests/solvers/test_cg.py::test_count_stays_bounded_through_the_stable_rank",
+    ),
+    Mutant(
+        "output intercept penalised",
+        "_network.py",
+        "mask[-self.intercept.size :] = 0",
+        "mask[-self.intercept.size :] = 1",
+        "tests/test_network.py::test_all_but_the_output_intercept_is_penalised",
+    ),
+    Mutant(
+        "neurons of a pair that do not cancel",
+        "_network.py",
+        "[signs, -signs, ",
+        "[signs, signs, ",
+        "tests/test_network.py::test_initial_network_is_small_balanced_and_zero",
+    ),
+    Mutant(
+        "paper's output layer too small",
+        "_network.py",
+        "/ np.sqrt(width)",
+        "/ width",
+        "tests/test_network.py::test_initial_network_of_the_paper",
+    ),
+    Mutant(
+        "intercept not multiplied by the root of the weight",
+        "_network.py",
+        "            out += rows[:, -1:] * self.intercept",
+        "            out += self.intercept",
+        "tests/test_network.py::test_evaluation_and_linearisation",
+    ),
+    # Scaling
+    Mutant(
+        "fold of the means off by one column",
+        "_scaling.py",
+        "bias - self.x_mean @ coefs",
+        "bias - np.roll(self.x_mean, 1) @ coefs",
+        "tests/test_scaling.py::test_folded_weights_predict_the_same_from_raw_inputs",
+    ),
+    Mutant(
+        "variance without weights",
+        "_scaling.py",
+        "variance += weight[block] @ centred**2",
+        "variance += np.sum(centred**2, axis=0) / len(table)",
+        "tests/test_scaling.py::test_weighted_moments",
+    ),
+    Mutant(
+        "nearly constant columns scaled up",
+        "_scaling.py",
+        "deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)",
+        "deviation < 0",
+        "tests/test_scaling.py::test_constant_columns_count_as_absent",
+    ),
+    # One step
+    Mutant(
+        "momentum with the wrong sign",
+        "_step.py",
+        "centre += (damping / ridge) * drift",
+        "centre -= (damping / ridge) * drift",
+        "tests/test_step.py::test_step_minimises_its_subproblem",
+    ),
+    Mutant(
+        "penalty pulls away from zero",
+        "_step.py",
+        "centre = (-self.alpha / ridge)",
+        "centre = (self.alpha / ridge)",
+        "tests/test_step.py::test_step_minimises_its_subproblem",
+    ),
+    Mutant(
+        "penalty missing in the gradient",
+        "_step.py",
+        "self.jacobian.rmatvec(self.residual) + self.alpha * self.penalised_theta",
+        "self.jacobian.rmatvec(self.residual)",
+        "tests/test_step.py::test_value_and_gradient",
+    ),
+    Mutant(
+        "predicted decrease with a whole quadratic term",
+        "_step.py",
+        "-(linear + 0.5 * (image @ image",
+        "-(linear + (image @ image",
+        "tests/test_step.py::test_trial_and_predicted_decrease",
+    ),
+    # Training
+    Mutant(
+        "whole penalty on every batch",
+        "_training.py",
+        "min(alpha * (weight / self.total_weight), ",
+        "min(alpha, ",
+        "tests/test_training.py::test_penalty_of_a_batch_is_its_share_of_the_weight",
+    ),
+    Mutant(
+        "damping of a batch not multiplied by its weight",
+        "_training.py",
+        "value, damping = problem.value(), training.ridge(weight)",
+        "value, damping = problem.value(), training.damping",
+        "tests/test_training.py::test_first_step_is_a_share_of_the_minimising_step",
+    ),
+    Mutant(
+        "damping on all rows not multiplied by their weight",
+        "_training.py",
+        "prepared, training.ridge(weight))",
+        "prepared, training.damping)",
+        "tests/test_training.py::test_step_on_all_rows_is_damped_per_unit_of_weight",
+    ),
+    Mutant(
+        "step length that does not fall",
+        "_training.py",
+        "length = STEP_LENGTH * (1 - step / n_steps)",
+        "length = STEP_LENGTH",
+        "tests/test_training.py::test_step_length_falls_linearly",
+    ),
+    Mutant(
+        "momentum left out",
+        "_training.py",
+        "drift = training.momentum * drift",
+        "drift = 0 * drift",
+        "tests/test_training.py::test_second_step_is_drawn_to_the_first",
+    ),
+    Mutant(
+        "rows of an epoch left out",
+        "_training.py",
+        "order[index::n_batches]",
+        "order[index :: n_batches + 1]",
+        "tests/test_training.py::test_every_row_is_used_once_an_epoch_in_batches_of_equal_size",
+    ),
+    Mutant(
+        "Nielsen's rule inverted",
+        "_training.py",
+        "training.damping *= training.growth",
+        "training.damping /= training.growth",
+        "tests/test_training.py::test_rejections_double_the_damping_ever_faster_and_acceptance_resets",
+    ),
+    Mutant(
+        "steps accepted that raise the objective",
+        "_training.py",
+        "bool(np.isfinite(trial_value) and gain > 0)",
+        "bool(np.isfinite(trial_value))",
+        "tests/test_training.py::test_objective_never_rises_on_all_rows",
+    ),
+    Mutant(
+        "steps that blow up taken in full",
+        "_training.py",
+        "if trial <= _BLOW_UP * value:",
+        "if np.isfinite(trial):",
+        "tests/test_training.py::test_a_batch_step_that_blows_up_is_shortened",
+    ),
+    # Schedule and penalty
+    Mutant(
+        "network kept that errs more than the mean",
+        "_schedule.py",
+        "if finished and watch.has_got_worse(data)",
+        "if False",
+        "tests/test_training.py::test_a_fit_that_gets_worse_predicts_the_mean_and_says_so",
+    ),
+    Mutant(
+        "search for the penalty that depends on the unit of the weights",
+        "_penalty.py",
+        "training.alpha = START * self.row_weight * training.weight_unit",
+        "training.alpha = START",
+        "tests/test_properties.py::test_the_unit_of_the_weights_does_not_matter",
+    ),
+    Mutant(
+        "worst instead of best network kept",
+        "_schedule.py",
+        "if current < self.best_loss:",
+        "if not current < self.best_loss:",
+        "tests/test_estimator.py::test_validation_rows_of_the_user",
+    ),
+    Mutant(
+        "damping forgotten by a warm start",
+        "_schedule.py",
+        "training.damping, training.growth = resume.damping, resume.growth",
+        "pass",
+        "tests/test_estimator.py::test_warm_starts_of_one_step_are_one_fit_of_several",
+    ),
+    Mutant(
+        "judging rows trained on",
+        "_penalty.py",
+        "data.take(~held_out), data.take(held_out)",
+        "data, data.take(held_out)",
+        "tests/test_penalty.py::test_equal_rows_are_held_out_together",
+    ),
+    Mutant(
+        "penalty moved against the slope",
+        "_penalty.py",
+        "move = min(max(-slope / curvature",
+        "move = min(max(slope / curvature",
+        "tests/test_penalty.py::test_alpha_moves_to_where_the_judges_would_be_served",
+    ),
+    Mutant(
+        "sensitivity without the residual's change",
+        "_step.py",
+        "residual = self.jacobian.matvec(sensitivity)",
+        "residual = 0 * self.residual",
+        "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
+    ),
+    Mutant(
+        "copies of a row on both sides",
+        "_penalty.py",
+        "np.diff(score[order]) > spread",
+        "np.diff(score[order]) > -1",
+        "tests/test_penalty.py::test_equal_rows_are_held_out_together",
+    ),
+    # Linear algebra
+    Mutant(
+        "factor taken for its transpose",
+        "_preconditioner.py",
+        "return Preconditioner(factor, lower=True, exact=exact)",
+        "return Preconditioner(factor, lower=False, exact=exact)",
+        "tests/test_preconditioner.py::test_gram_factor_applies_the_inverse",
+    ),
+    Mutant(
+        "rank test left out",
+        "_preconditioner.py",
+        "if pivots.min() <= max(columns.shape) * np.finfo(factor.dtype).eps * pivots.max():",
+        "if pivots.min() < 0:",
+        "tests/test_preconditioner.py::test_columns_without_full_rank_have_no_factor",
+    ),
+    Mutant(
+        "conjugate gradient stops ten times too early",
+        "_conjugate_gradient.py",
+        "        if size <= bound:",
+        "        if size <= 10 * bound:",
+        "tests/test_conjugate_gradient.py::test_solves_to_the_tolerance",
+    ),
+    Mutant(
+        "conjugate directions that are not conjugate",
+        "_conjugate_gradient.py",
+        "inner / previous",
+        "previous / inner",
+        "tests/test_conjugate_gradient.py::test_stays_within_the_bound_of_its_condition_number",
+    ),
+    Mutant(
+        "ridge missing in the product of CG",
+        "solvers/_cg.py",
+        "return image + right.dtype.type(ridge) * vector",
+        "return image",
+        "tests/solvers/test_contract.py::test_dense_solution",
+    ),
+    Mutant(
+        "stale factors kept",
+        "solvers/_cg.py",
+        "self.max_iter if state.fresh else min(self.refresh, self.max_iter)",
+        "self.max_iter",
+        "tests/solvers/test_cg.py::test_a_stale_factor_is_refreshed",
+    ),
+    Mutant(
+        "minimum-norm cut left out",
+        "solvers/_direct.py",
+        "kept = values > cut",
+        "kept = values > 0",
+        "tests/solvers/test_contract.py::test_without_ridge_the_step_of_minimum_norm",
+    ),
+    Mutant(
+        "directions below the cut lost in spite of a ridge",
+        "solvers/_direct.py",
+        "inverse[~kept] = 1.0 / ridge",
+        "pass",
+        "tests/solvers/test_direct.py::test_a_truncated_solution_keeps_what_the_ridge_determines",
+    ),
+    Mutant(
+        "dearer solver chosen",
+        "solvers/_auto.py",
+        "_ITERATIONS * product < direct",
+        "_ITERATIONS * product > direct",
+        "tests/solvers/test_auto.py",
+    ),
+    Mutant(
+        "sketch half as large as asked for",
+        "_fast_regression.py",
+        "ceil(oversampling * n_columns)",
+        "ceil(oversampling * n_columns / 2)",
+        "tests/test_fast_regression.py::test_sketch_has_the_size_asked_for",
+    ),
+    # Sketches
+    Mutant(
+        "CountSketch out of scale",
+        "sketches/_count_sketch.py",
+        "1 / math.sqrt(nnz)",
+        "1 / nnz",
+        "tests/sketches/test_sketch_contract.py::test_expected_gram_matrix_is_the_identity",
+    ),
+    Mutant(
+        "CountSketch without signs",
+        "sketches/_count_sketch.py",
+        "signs = 2 * rng.integers(0, 2, size=n_rows * nnz, dtype=np.int8) - 1",
+        "signs = np.ones(n_rows * nnz)",
+        "tests/sketches/test_sketch_contract.py::test_expected_gram_matrix_is_the_identity",
+    ),
+    Mutant(
+        "Gaussian out of scale",
+        "sketches/_gaussian.py",
+        "SA /= math.sqrt(sketch_size)",
+        "SA /= math.sqrt(n_rows)",
+        "tests/sketches/test_sketch_contract.py::test_expected_gram_matrix_is_the_identity",
+    ),
+    Mutant(
+        "Gaussian whose blocks are equal",
+        "sketches/_gaussian.py",
+        "np.random.default_rng([*self.seed, start])",
+        "np.random.default_rng([*self.seed])",
+        "tests/sketches/test_sketches.py::test_gaussian_entries_are_independent_across_its_blocks",
+    ),
+    Mutant(
+        "SRHT out of scale",
+        "sketches/_srht.py",
+        "math.sqrt(n_rows / sketch_size)",
+        "math.sqrt(sketch_size / n_rows)",
+        "tests/sketches/test_sketch_contract.py::test_expected_gram_matrix_is_the_identity",
+    ),
+    Mutant(
+        "SRHT without its permutation",
+        "sketches/_srht.py",
+        "block = np.take(block, self.permutation, axis=1)",
+        "pass",
+        "tests/sketches/test_sketches.py::test_srht_needs_its_permutation_on_a_periodic_matrix",
+    ),
+    Mutant(
+        "products with another number of rows accepted",
+        "sketches/_base.py",
+        "or A.shape[0] != self.shape[1]",
+        "or A.shape[0] < 0",
+        "tests/sketches/test_sketch_contract.py::test_product_refuses",
+    ),
+    # The estimator
+    Mutant(
+        "weights not rooted",
+        "_scaling.py",
+        "sqrt_weight = np.sqrt(weight)",
+        "sqrt_weight = weight",
+        "tests/test_estimator.py::test_weights_are_repetitions",
+    ),
+    Mutant(
+        "rows of weight zero kept",
+        "_validation.py",
+        "used = weight > 0",
+        "used = weight >= 0",
+        "tests/test_estimator.py::test_rows_of_weight_zero_count_as_absent",
+    ),
+    Mutant(
+        "weights that overflow float32",
+        "_validation.py",
+        "unit = 2.0 ** (2 * ((int(np.frexp(largest)[1]) - 1) // 2))",
+        "unit = 1.0",
+        "tests/test_properties.py::test_the_unit_of_the_weights_does_not_matter",
+    ),
+    Mutant(
+        "negative weights accepted",
+        "_validation.py",
+        "if (weight < 0).any():",
+        "if (weight < -np.inf).any():",
+        "tests/test_estimator.py::test_bad_data_leaves_the_estimator_as_it_was",
+    ),
+    Mutant(
+        "half a fit left behind by an error",
+        "_validation.py",
+        "estimator.__dict__.clear()",
+        "pass",
+        "tests/test_estimator.py::test_a_sketch_that_draws_nonsense_is_named",
+    ),
+    Mutant(
+        "user's own strategy used instead of a clone",
+        "_strategies.py",
+        "return clone(value)",
+        "return value",
+        "tests/test_estimator.py::test_clone_is_unfitted_and_equal_in_its_parameters",
+    ),
+    Mutant(
+        "members added up instead of averaged",
+        "_members.py",
+        "np.concatenate([coefs[1] for coefs, _ in folded]) / len(folded)",
+        "np.concatenate([coefs[1] for coefs, _ in folded])",
+        "tests/test_members.py::test_the_mean_of_networks_is_one_wider_network",
+    ),
+    Mutant(
+        "threads of BLAS not limited",
+        "_members.py",
+        'with threadpool_limits(limits=1, user_api="blas"):',
+        "with threadpool_limits(limits=None):",
+        "tests/test_members.py::test_members_train_with_one_blas_thread_each",
+    ),
+    Mutant(
+        "export that shares its arrays",
+        "_export.py",
+        "[coef.copy() for coef in model.coefs_]",
+        "list(model.coefs_)",
+        "tests/test_export.py::test_the_export_is_a_copy",
+    ),
+    Mutant(
+        "pickles of later formats loaded",
+        "_pickling.py",
+        'if stamp["format"] > STATE_FORMAT:',
+        'if stamp["format"] < 0:',
+        "tests/test_pickles.py::test_a_pickle_of_a_later_format_says_what_to_install",
+    ),
+    Mutant(
+        "header printed with every line",
+        "_reporting.py",
+        "if steps == 0:",
+        "if steps >= 0:",
+        "tests/test_estimator.py::test_verbose_prints_a_line_an_epoch",
+    ),
+]
+
+
+def misplaced():
+    """Return a line for every mutant whose text is not found exactly once."""
+    counts = [
+        ((ROOT / "sklearn_sketchgn" / mutant.module).read_text("utf-8").count(mutant.old), mutant)
+        for mutant in MUTANTS
+    ]
+    return [f"{m.name}: {m.module} has {n} times {m.old!r}" for n, m in counts if n != 1]
+
+
+def without_mutant():
+    """Return the modules that compute something and have no mutant yet."""
+    package = ROOT / "sklearn_sketchgn"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("_[a-z]*.py")}
+    names_only = {"_compat.py", "solvers/_base.py"}
+    return sorted(modules - names_only - {mutant.module for mutant in MUTANTS})
+
+
+def run(tests, directory):
+    """Return pytest's exit status and the first test that failed."""
+    environment = {**os.environ, "PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-rf", "-p", "no:cacheprovider", *tests]
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
+    )
+    failed = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
+    if done.returncode not in (0, 1):
+        print(done.stdout[-2000:], done.stderr[-2000:])
+    return done.returncode, failed.group(1) if failed else ""
+
+
+def main(words):
+    """Run the mutants whose name or file contains one of the words; return the exit status."""
+    chosen = [
+        mutant
+        for mutant in MUTANTS
+        if not words or any(word in f"{mutant.name} {mutant.module}" for word in words)
+    ]
+    survivors = misplaced()
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        for name in ("sklearn_sketchgn", "tests"):
+            shutil.copytree(
+                ROOT / name, directory / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        shutil.copy(ROOT / "pyproject.toml", directory)
+        status, failed = run(sorted({mutant.test for mutant in chosen}), directory)
+        if status != 0:
+            print(f"the tests do not pass on the package as it is: {failed}")
+            return 1
+        for mutant in chosen:
+            path = directory / "sklearn_sketchgn" / mutant.module
+            original = path.read_text("utf-8")
+            path.write_text(original.replace(mutant.old, mutant.new), "utf-8")
+            status, failed = run([mutant.test], directory)
+            path.write_text(original, "utf-8")
+            print(f"{mutant.module}: {mutant.name} -> {failed or 'SURVIVED'}", flush=True)
+            if status != 1:
+                survivors.append(f"{mutant.name}: not caught by {mutant.test}")
+    print(*survivors, sep="\n", end="\n" if survivors else "")
+    print("modules without a mutant:", ", ".join(without_mutant()) or "none")
+    print(f"{len(chosen)} mutants, {len(survivors)} survived or out of place")
+    return int(bool(survivors))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

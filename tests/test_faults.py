@@ -1,0 +1,193 @@
+"""What goes wrong in the middle of a fit: nothing is lost, hidden or left half done."""
+
+import warnings
+
+import numpy as np
+import pytest
+from joblib import Parallel, delayed
+from scipy.linalg import LinAlgError
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+
+from sklearn_sketchgn import Direct, SketchGNRegressor
+from sklearn_sketchgn._conjugate_gradient import ConjugateGradientResult
+from sklearn_sketchgn.solvers import SolveResult
+
+quiet = pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
+ROWS = load_diabetes(return_X_y=True)
+N_STEPS = 10
+
+
+def quick(**parameters):
+    few = {"width": 4, "max_iter": N_STEPS, "tol": 0.0, "random_state": 0}
+    return SketchGNRegressor(**{**few, **parameters})
+
+
+class FailsAt(Direct):
+    """Solves directly, but at one call of ``where`` raises ``fault`` or returns steps of it."""
+
+    def __init__(self, call, fault, where="solve"):
+        self.call, self.fault, self.where = call, fault, where
+        self.calls = 0
+
+    def __sklearn_clone__(self):
+        return self
+
+    def _due(self, where):
+        self.calls += where == self.where
+        return where == self.where and self.calls == self.call
+
+    def prepare(self, jacobian, *, sketch=None, rng=None, previous=None):
+        if self._due("prepare") and isinstance(self.fault, BaseException):
+            raise self.fault
+        return super().prepare(jacobian)
+
+    def solve(self, state, rhs, ridge):
+        result = super().solve(state, rhs, ridge)
+        if not self._due("solve"):
+            return result
+        if isinstance(self.fault, BaseException):
+            raise self.fault
+        return SolveResult(self.fault * result.step)
+
+
+def assert_unfitted(model):
+    assert vars(model).keys() == model.get_params(deep=False).keys()
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        model.predict(ROWS[0])
+
+
+# Interrupts and memory ----------------------------------------------------------------------------
+
+
+@quiet
+@pytest.mark.parametrize(
+    ("batch_size", "where"), [(150, "prepare"), (150, "solve"), (None, "solve")]
+)
+@pytest.mark.parametrize("call", range(1, N_STEPS + 1))
+def test_an_interrupt_at_any_step_leaves_what_was_learnt(call, batch_size, where):
+    solver = FailsAt(call, KeyboardInterrupt("now"), where)
+    model = quick(alpha=1.0, solver=solver, batch_size=batch_size)
+    if call == 1:
+        with pytest.raises(KeyboardInterrupt, match="now"):
+            model.fit(*ROWS)
+        assert_unfitted(model)
+        return
+    with pytest.warns(ConvergenceWarning, match="interrupted"):
+        model.fit(*ROWS)
+    assert model.n_iter_ == len(model.history_["events"]) == call - 1
+    assert model.score(*ROWS) >= 0
+    assert model.stop_reason_ == "the fit was interrupted"
+
+
+@quiet
+@pytest.mark.parametrize("call", [1, 40, 150])
+def test_an_interrupt_while_alpha_is_chosen_leaves_the_former_fit(call):
+    model = quick(alpha=1.0).fit(*ROWS)
+    before = model.predict(ROWS[0])
+    solver = FailsAt(call, KeyboardInterrupt("now"))
+    model.set_params(alpha="auto", solver=solver, batch_size=None)
+    with pytest.raises(KeyboardInterrupt, match="now"):
+        model.fit(*ROWS)
+    np.testing.assert_array_equal(model.predict(ROWS[0]), before)
+
+
+@quiet
+@pytest.mark.parametrize("batch_size", [150, None])
+def test_memory_that_is_short_from_the_start_is_an_error_that_says_what_to_lower(batch_size):
+    model = quick(alpha=1.0, solver=FailsAt(1, MemoryError(), "prepare"), batch_size=batch_size)
+    message = r"49 parameters on (150|442) rows; lower `width`, or (lower|pass) `batch_size`"
+    with pytest.raises(MemoryError, match=message):
+        model.fit(*ROWS)
+    assert_unfitted(model)
+
+
+@pytest.mark.parametrize("call", [2, N_STEPS])
+def test_memory_that_is_short_later_loses_no_work(call):
+    model = quick(alpha=1.0, solver=FailsAt(call, MemoryError(), "prepare"), batch_size=150)
+    with pytest.warns(ConvergenceWarning, match="more memory than there was.*lower `batch_size`"):
+        model.fit(*ROWS)
+    assert model.n_iter_ == call - 1
+    assert model.score(*ROWS) >= 0
+
+
+# Numerical breakdowns -----------------------------------------------------------------------------
+
+
+@quiet
+@pytest.mark.parametrize("fault", [np.nan, np.inf, 1e200, -1e200])
+@pytest.mark.parametrize("batch_size", [150, 500, None])
+@pytest.mark.parametrize("call", [1, 4, N_STEPS])
+def test_a_step_that_overflows_is_given_up_and_counted(call, batch_size, fault):
+    solver = FailsAt(call, fault)
+    model = quick(alpha=1.0, solver=solver, batch_size=batch_size).fit(*ROWS)
+    events = model.history_["events"]
+    given_up = [i for i, event in enumerate(events) if event in ("step skipped", "rejected")]
+    assert call - 1 in given_up
+    assert model.history_["step_norm"][call - 1] == 0.0
+    assert model.score(*ROWS) >= 0
+
+
+@pytest.mark.parametrize("batch_size", [150, None])
+def test_singular_systems_are_recovered_and_counted(batch_size, monkeypatch):
+    def failing(*arguments, **keywords):
+        raise LinAlgError("not positive definite")
+
+    expected = quick(alpha=1.0, batch_size=batch_size, solver="direct")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        expected.fit(*ROWS)
+    monkeypatch.setattr("sklearn_sketchgn.solvers._direct.cho_factor", failing)
+    model = clone(expected)
+    with pytest.warns(ConvergenceWarning, match=f"{N_STEPS} of {N_STEPS} linear systems were sing"):
+        model.fit(*ROWS)
+    assert all("cholesky failed, truncated" in event for event in model.history_["events"])
+    np.testing.assert_allclose(model.predict(ROWS[0]), expected.predict(ROWS[0]), rtol=1e-2)
+
+
+@pytest.mark.parametrize("batch_size", [150, None])
+def test_breakdowns_of_conjugate_gradient_are_counted(batch_size, monkeypatch):
+    def broken(product, right, precondition, **keywords):
+        return ConjugateGradientResult(np.zeros_like(right), False, 1, 1.0)
+
+    monkeypatch.setattr("sklearn_sketchgn.solvers._cg.conjugate_gradient", broken)
+    model = quick(alpha=1.0, batch_size=batch_size, solver="cg")
+    with pytest.warns(ConvergenceWarning, match="conjugate gradient did not converge in"):
+        model.fit(*ROWS)
+    assert all("cg not converged" in event for event in model.history_["events"])
+    assert model.score(*ROWS) >= 0
+
+
+def test_a_breakdown_without_ridge_is_solved_directly(monkeypatch):
+    def broken(product, right, precondition, **keywords):
+        return ConjugateGradientResult(np.zeros_like(right), False, 1, 1.0)
+
+    X, y = ROWS[0][:60], ROWS[1][:60]
+    # A first fit to be continued keeps a step that raises the error, as undamped ones may.
+    common = {"alpha": 0.0, "damping": 0.0, "batch_size": None, "max_iter": 1, "warm_start": True}
+    with pytest.warns(ConvergenceWarning, match="1 of 1 linear systems were singular"):
+        expected = quick(**common, solver="direct").fit(X, y)
+    monkeypatch.setattr("sklearn_sketchgn.solvers._cg.conjugate_gradient", broken)
+    with pytest.warns(ConvergenceWarning, match="1 of 1 linear systems were singular"):
+        model = quick(**common, solver="cg").fit(X, y)
+    np.testing.assert_allclose(model.predict(X), expected.predict(X), rtol=1e-6)
+
+
+# Concurrent fits ----------------------------------------------------------------------------------
+
+
+def fitted(seed, batch_size):
+    return quick(random_state=seed, batch_size=batch_size, solver="cg").fit(*ROWS).predict(ROWS[0])
+
+
+@quiet
+@pytest.mark.parametrize("batch_size", [150, 500])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_eight_concurrent_fits_equal_the_serial_ones(backend, batch_size):
+    serial = [fitted(seed, batch_size) for seed in range(8)]
+    n_jobs = 8 if backend == "threading" else 2
+    jobs = (delayed(fitted)(seed, batch_size) for seed in range(8))
+    concurrent = Parallel(n_jobs=n_jobs, backend=backend)(jobs)
+    for one, other in zip(serial, concurrent, strict=True):
+        np.testing.assert_array_equal(one, other)
