@@ -2,6 +2,7 @@
 
 from ._fast_regression import fast_regression
 from ._regressor import SketchGNRegressor
+from ._uncertainty_display import UncertaintyDisplay
 from .sketches import SRHT, CountSketch, Gaussian
 from .solvers import CG, Direct
 
@@ -14,5 +15,6 @@ __all__ = [
     "Direct",
     "Gaussian",
     "SketchGNRegressor",
+    "UncertaintyDisplay",
     "fast_regression",
 ]

@@ -20,10 +20,18 @@ def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=No
                 settings, data, network, scaling, rng, validation=validation, resume=resume
             )
 
-    if len(starts) == 1:
-        return [run(*starts[0])]
+    return in_threads(run, starts, n_jobs)
+
+
+def in_threads(function, arguments, n_jobs):
+    """Return ``function(*each)`` for every tuple of arguments; a single one in this thread."""
+    arguments = list(arguments)
+    if len(arguments) == 1:
+        return [function(*arguments[0])]
     with threadpool_limits(limits=1, user_api="blas"):
-        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(run)(*start) for start in starts)
+        return Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(function)(*each) for each in arguments
+        )
 
 
 def combine(folded):

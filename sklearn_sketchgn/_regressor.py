@@ -19,6 +19,7 @@ from ._scaling import fit_scaling
 from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
 from ._training import STOP_REASONS, TrainingData
+from ._uncertainty import fit_uncertainty, standard_deviation
 from ._validation import (
     unchanged_on_error,
     validate_training_data,
@@ -272,19 +273,31 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             self._keep(settings, scaling, outcomes, flat)
         return self
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict targets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs in the units of the training data.
+        return_std : bool, default=False
+            Return the standard deviation of the targets about the predictions as well: of the
+            noise and of what the training rows leave open. docs/uncertainty.md says how it is
+            computed, how well it is calibrated, and when it is too small.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units and the shape of the training targets, computed in float64
             and returned in the dtype of X (float32 or float64).
+        std : ndarray of the same shape
+            Standard deviation in the units of the targets; only if ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` and the fit has no standard deviation, as after fewer than five
+            different rows.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
@@ -296,7 +309,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
         out = out.astype(X.dtype, copy=False)
-        return out.ravel() if self._flat_target else out
+        shape = len(X) if self._flat_target else out.shape
+        if return_std:
+            std = standard_deviation(self, X).astype(X.dtype, copy=False)
+            return out.reshape(shape), std.reshape(shape)
+        return out.reshape(shape)
 
     def to_mlp_regressor(self):
         """Return a fitted MLPRegressor with the same weights and predictions.
@@ -394,9 +411,19 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 for training, member in zip(resume[1], generators, strict=True)
             ]
         starts = [(network.astype(dtype), *rest) for network, *rest in starts]
-        return train_members(
+        outcomes = train_members(
             settings, data, scaling, starts, validation=validation, n_jobs=self.n_jobs
         )
+        self._uncertainty = fit_uncertainty(
+            outcomes,
+            data,
+            validation,
+            scaling,
+            batch_size=settings.batch_size,
+            rng=rng.spawn(1)[0],
+            n_jobs=self.n_jobs,
+        )
+        return outcomes
 
     def _resumed(self, n_features, n_outputs):
         """Return (scaling, trainings) of the last fit if they match, else None."""
