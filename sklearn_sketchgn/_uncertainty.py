@@ -32,6 +32,9 @@ _SAMPLE, _JUDGES = 2**15, 2048
 # Candidates for the prior standard deviation of f on an average row, in target deviations.
 _PRIOR_DEVIATIONS = np.logspace(1, -1, 17)
 
+# Log likelihoods this close are as good: the 95 % interval of one parameter.
+_TIE = 2.0
+
 
 @dataclass(frozen=True)
 class Uncertainty:
@@ -224,20 +227,22 @@ def _expected_squares(network, predictions, data, held_out):
 
 
 def _choose_ridge(coordinates, eigenvalues, diagonal, errors, weights):
-    """Return the ridge under which the squared errors are most likely, and 1 + j'(J'J + r)^-1 j.
+    """Return a ridge under which the squared errors are likely, and 1 + j'(J'J + ridge I)^-1 j.
 
     Candidates are ridges for which the prior deviation of f on an average row is between 0.1 and
-    10 deviations of the target, so that the bands always widen away from the rows.
+    10 deviations of the target. Unseen rows that lie among the others say little about the prior,
+    and a wide one is the safe side away from them: of all whose likelihood is within ``_TIE``
+    nats of the best, the widest is taken.
     """
-    weights = weights / weights.sum()
-    variance = np.maximum(weights @ errors, np.finfo(float).tiny)
-    typical = float(weights @ diagonal) * float(variance.mean())
-    best, chosen = np.inf, None
-    for deviation in _PRIOR_DEVIATIONS:
-        ridge = max(typical / deviation**2, np.finfo(float).tiny)
+    total = float(weights.sum())
+    share = weights / total
+    variance = np.maximum(share @ errors, np.finfo(float).tiny)
+    typical = float(share @ diagonal) * float(variance.mean())
+    ridges = np.maximum(typical / _PRIOR_DEVIATIONS**2, np.finfo(float).tiny)
+    misfits = np.empty(len(ridges))
+    for i, ridge in enumerate(ridges):
         spread = spread_at(coordinates, eigenvalues, diagonal, ridge)
-        scale = np.maximum(weights @ (errors / spread[:, None]), np.finfo(float).tiny)
-        misfit = float(np.log(scale).mean() + weights @ np.log(spread))
-        if misfit < best:
-            best, chosen = misfit, (ridge, spread)
-    return chosen
+        scale = np.maximum(share @ (errors / spread[:, None]), np.finfo(float).tiny)
+        misfits[i] = 0.5 * total * (np.log(scale).mean() + share @ np.log(spread))
+    ridge = float(ridges[np.argmax(misfits <= misfits.min() + _TIE)])
+    return ridge, spread_at(coordinates, eigenvalues, diagonal, ridge)
