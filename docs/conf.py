@@ -62,5 +62,6 @@ html_sidebars = {
         "extending",
         "how_to_choose",
         "quick_start",
+        "uncertainty",
     )
 }
