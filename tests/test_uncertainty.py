@@ -179,8 +179,9 @@ def test_covers_unseen_rows_and_finds_the_noisy_ones():
     model = SketchGNRegressor(width=32, random_state=0).fit(X[:800], y[:800])
     mean, std = model.predict(X[800:], return_std=True)
     covered = np.abs(mean - y[800:]) <= 1.645 * std
-    # 1200 rows: a standard error of 0.01 about 0.9, and some freedom for an estimate from 160.
-    assert 0.85 < covered.mean() < 0.95
+    # A scale from 160 errors is off by some 8 %, which moves the coverage by 0.027: twice that, and
+    # the 0.01 of 1200 rows.
+    assert 0.83 < covered.mean() < 0.97
     noisy = deviation[800:] > 1
     assert std[noisy].mean() > 1.25 * std[~noisy].mean()
 
