@@ -63,5 +63,6 @@ html_sidebars = {
         "how_to_choose",
         "quick_start",
         "reliability",
+        "uncertainty",
     )
 }

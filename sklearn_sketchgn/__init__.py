@@ -4,6 +4,7 @@ from ._convergence_display import ConvergenceDisplay
 from ._export import SKOPS_TRUSTED
 from ._fast_regression import fast_regression
 from ._regressor import SketchGNRegressor
+from ._uncertainty_display import UncertaintyDisplay
 from .sketches import SRHT, CountSketch, Gaussian
 from .solvers import CG, Direct
 
@@ -18,5 +19,6 @@ __all__ = [
     "Direct",
     "Gaussian",
     "SketchGNRegressor",
+    "UncertaintyDisplay",
     "fast_regression",
 ]

@@ -8,8 +8,11 @@ from sklearn.neural_network import MLPRegressor
 SKOPS_TRUSTED = [
     "sklearn_sketchgn._network.Network",
     "sklearn_sketchgn._regressor.SketchGNRegressor",
+    "sklearn_sketchgn._scaling.Moments",
     "sklearn_sketchgn._scaling.Scaling",
+    "sklearn_sketchgn._streaming.Stream",
     "sklearn_sketchgn._training.Training",
+    "sklearn_sketchgn._uncertainty.Uncertainty",
     "sklearn_sketchgn.sketches._count_sketch.CountSketch",
     "sklearn_sketchgn.sketches._gaussian.Gaussian",
     "sklearn_sketchgn.sketches._srht.SRHT",

@@ -40,10 +40,18 @@ def run_members(run, starts, *, n_jobs=None):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return run(*start)
 
-    if len(starts) == 1:
-        return [quiet(*starts[0])]
+    return in_threads(quiet, starts, n_jobs)
+
+
+def in_threads(function, arguments, n_jobs):
+    """Return ``function(*each)`` for every tuple of arguments; a single one in this thread."""
+    arguments = list(arguments)
+    if len(arguments) == 1:
+        return [function(*arguments[0])]
     with threadpool_limits(limits=1, user_api="blas"):
-        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(quiet)(*start) for start in starts)
+        return Parallel(n_jobs=n_jobs, prefer="threads")(
+            delayed(function)(*each) for each in arguments
+        )
 
 
 def combine(folded):

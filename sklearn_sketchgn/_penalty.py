@@ -64,7 +64,7 @@ class PenaltySearch:
     """
 
     def __init__(self, data, rng):
-        place, n_distinct = _even_places(data, rng)
+        place, n_distinct = even_places(data, rng)
         self.row_weight = float(data.weights.sum()) / n_distinct
         held_out = place < min(_HELD_OUT, _JUDGES / len(data))
         if held_out.all() or np.count_nonzero(~held_out) < 2:
@@ -174,7 +174,7 @@ def choose_alpha(training, data, *, batch_size, n_steps):
     return probe.alpha
 
 
-def _even_places(data, rng):
+def even_places(data, rng):
     """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
 
     Rows are ordered along a random direction; the g-th distinct value gets the fraction of

@@ -30,6 +30,7 @@ from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
 from ._streaming import Stream, advance, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
+from ._uncertainty import fit_uncertainty, standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
     normalised_weights,
@@ -346,23 +347,36 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
+            self._uncertainty = "partial_fit estimates none"
             self._diagnose(X, scaling)
         return self
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict targets.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Inputs in the units of the training data.
+        return_std : bool, default=False
+            Return the standard deviation of the targets about the predictions as well: of the
+            noise and of what the training rows leave open. docs/uncertainty.md says how it is
+            computed, how well it is calibrated, and when it is too small.
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in the units and the shape of the training targets, computed in float64
             and returned in the dtype of X (float32 or float64; always float64 where float32 would
             overflow or vanish).
+        std : ndarray of the same shape
+            Standard deviation in the units of the targets; only if ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            If ``return_std`` and the fit has no standard deviation, as after fewer than five
+            different rows.
         """
         check_is_fitted(self)
         X = validate_inputs(self, X)
@@ -375,7 +389,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
         if X.dtype == np.float32 and _fits_float32(out):
             out = out.astype(np.float32)
-        return out.ravel() if self._flat_target else out
+        shape = len(X) if self._flat_target else out.shape
+        if return_std:
+            std = standard_deviation(self, X).astype(out.dtype, copy=False)
+            return out.reshape(shape), std.reshape(shape)
+        return out.reshape(shape)
 
     def to_mlp_regressor(self):
         """Return a fitted MLPRegressor with the same weights and predictions.
@@ -518,7 +536,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 for training, member in zip(resume[1], generators, strict=True)
             ]
         starts = [(network.astype(dtype), *rest) for network, *rest in starts]
-        return train_members(
+        outcomes = train_members(
             settings,
             data,
             scaling,
@@ -527,6 +545,16 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             n_jobs=self.n_jobs,
             observers=observers,
         )
+        self._uncertainty = fit_uncertainty(
+            outcomes,
+            data,
+            validation,
+            scaling,
+            batch_size=settings.batch_size,
+            rng=rng.spawn(1)[0],
+            n_jobs=self.n_jobs,
+        )
+        return outcomes
 
     def _resumed(self, n_features, n_outputs):
         """Return (scaling, trainings) of the last fit if they match, else None."""

@@ -91,6 +91,15 @@ def test_constant_columns_count_as_absent(value, rng):
     np.testing.assert_array_equal(coefs[0][1], 0)
 
 
+@pytest.mark.parametrize("value", [0.998, 288.0, 1 / 3])
+def test_constant_columns_of_many_rows_count_as_absent(value, rng):
+    # Ten thousand equal weights do not sum to 1: the mean was off by 100 eps, which is not small.
+    X = np.hstack([np.full((10_741, 1), value), rng.standard_normal((10_741, 1))])
+    scaling = fit_scaling(X, X[:, 1:], np.ones(len(X)))
+    assert scaling.x_inverse[0] == 0
+    assert scaling.x_mean[0] == pytest.approx(value, rel=1e-15)
+
+
 def test_constant_targets_have_scale_one(rng):
     X, y = table(rng)
     y[:, 0] = 7

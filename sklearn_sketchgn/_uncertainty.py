@@ -1,0 +1,248 @@
+"""Predictive standard deviation: a linearised Laplace approximation, calibrated on unseen rows.
+
+Around the fitted network f(x; theta + p) = f(x) + j(x)'p. With noise of variance s^2 and a prior
+p ~ N(0, s^2 / ridge I) the posterior covariance of p is s^2 (J'J + ridge I)^-1, and
+
+    std(x)^2 = s^2 (1 + j(x)' (J'J + ridge I)^-1 j(x)) exp(g(x)).
+
+The ridge, s and the correction g are those under which errors on rows that were not trained on are
+most likely. (alpha is no substitute for the ridge: a fit ends long before the linearised problem
+is solved, and by its leave-one-out errors the bands would be several times too wide.)
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._error_scale import fit_error_scale
+from ._members import combine
+from ._network import Network
+from ._posterior import BLOCK, Posterior, spread_at, subset, unscaled_rows
+from ._rehearsal import held_out_rows, rehearse
+from ._scaling import Scaling
+from ._tangent_kernel import TangentKernel
+
+# Rows a fit must have visited for each row that enters the posterior: this keeps the cost at a
+# small share of the fit's. In any case 256 rows, and no more than 4096.
+_VISITED_PER_ROW, _FEWEST_ROWS, _MOST_ROWS = 64, 256, 4096
+
+# Rows that take part at all, and held-out rows that calibrate.
+_SAMPLE, _JUDGES = 2**15, 2048
+
+# Candidates for the prior standard deviation of f on an average row, in target deviations.
+_PRIOR_DEVIATIONS = np.logspace(1, -1, 17)
+
+# Log likelihoods this close are as good: the 95 % interval of one parameter.
+_TIE = 2.0
+
+
+@dataclass(frozen=True)
+class Uncertainty:
+    """What a fitted estimator keeps in order to compute standard deviations.
+
+    The posterior is represented on the span of the Jacobian's rows at M inducing rows u_1 ... u_M,
+    in which phi(x) = (k(x, u_1) ... k(x, u_M)) T has orthonormal coordinates that diagonalise
+    J'J; outside of the span it is the prior.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        Of the fit.
+    n_members : int
+        The kernel is that of the members side by side: with their own output weights, not those
+        divided by their number.
+    train_output : bool
+        As in the network.
+    inducing : ndarray of shape (M, n_features)
+        Standardised rows, bias entry included.
+    projection : ndarray of shape (M, rank)
+        T.
+    eigenvalues : ndarray of shape (rank,)
+        Of J'J in these coordinates.
+    ridge : float
+        The ridge.
+    noise : ndarray of shape (n_outputs,)
+        s^2 of every output.
+    log_weights : ndarray of shape (rank, n_outputs)
+        g(x) = phi(x)' w for every output.
+    log_range : ndarray of shape (2, n_outputs)
+        g is clipped to its values on the rows that it was fitted to.
+    """
+
+    scaling: Scaling
+    n_members: int
+    train_output: bool
+    inducing: np.ndarray
+    projection: np.ndarray
+    eigenvalues: np.ndarray
+    ridge: float
+    noise: np.ndarray
+    log_weights: np.ndarray
+    log_range: np.ndarray
+
+    def standard_deviation(self, X, coefs, intercepts):
+        """Return the standard deviation for raw inputs in the units of y, shape (n, n_outputs)."""
+        nothing = np.empty((0, 0))
+        like = Network(nothing, nothing, nothing, self.train_output)
+        network = self.scaling.unfold(like, coefs, intercepts)
+        kernel = TangentKernel.of(network, self.n_members)
+        out = np.empty((len(X), len(self.noise)))
+        for start in range(0, len(X), BLOCK):
+            block = slice(start, start + BLOCK)
+            ones = np.ones(len(X[block]))
+            rows = self.scaling.scaled_rows(X[block], ones, np.float64, ones=int(self.train_output))
+            coordinates = kernel(rows, self.inducing) @ self.projection
+            spread = spread_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
+            log_scale = np.clip(coordinates @ self.log_weights, *self.log_range)
+            out[block] = np.sqrt(self.noise * np.exp(log_scale) * spread[:, None])
+        return out * self.scaling.y_scale
+
+
+def standard_deviation(model, X):
+    """Return the standard deviation of a fitted estimator's predictions, shape (n, n_outputs).
+
+    Raises
+    ------
+    ValueError
+        If the estimator has none.
+    """
+    state = getattr(model, "_uncertainty", "it was stored without its standard deviation")
+    if isinstance(state, str):
+        raise ValueError(
+            f"return_std=True: this {type(model).__name__} has no standard deviation, because "
+            f"{state}. Call `fit` again, with enough rows, or predict without `return_std`."
+        )
+    return state.standard_deviation(X, model.coefs_, model.intercepts_)
+
+
+def fit_uncertainty(outcomes, data, validation, scaling, *, batch_size, rng, n_jobs):
+    """Return the :class:`Uncertainty` of a fit, or a sentence that says why there is none.
+
+    Parameters
+    ----------
+    outcomes : list of Outcome
+        The members.
+    data : TrainingData
+        Scaled training rows; with more than 32,768 a random subset of them is used.
+    validation : TrainingData or None
+        Rows that were not trained on. None rehearses the fit on part of the rows.
+    scaling : Scaling
+        Of the fit.
+    batch_size : int or None
+        That of the fit.
+    rng : numpy.random.Generator
+        Source of subsets and rehearsals.
+    n_jobs : int or None
+        Threads for several members.
+
+    Returns
+    -------
+    Uncertainty or str
+        A string where there are too few rows, or an interrupt came.
+    """
+    try:
+        return _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs)
+    except KeyboardInterrupt:
+        return "it was interrupted while its standard deviation was being estimated"
+
+
+def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
+    folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
+    network = scaling.unfold(outcomes[0].training.network, *combine(folded))
+    total = float(data.weights.sum())
+    data = data.take(subset(len(data), _SAMPLE, rng))
+    if validation is None:
+        held_out = held_out_rows(data, rng)
+        if not held_out.any() or held_out.all():
+            return "it was fitted to fewer than five different rows"
+        predictions = rehearse(
+            outcomes, data, held_out, batch_size=batch_size, rng=rng, n_jobs=n_jobs
+        )
+        errors = _expected_squares(network, predictions, data, held_out)
+        judges = data.take(held_out)
+    else:
+        held_out = np.zeros(len(data), dtype=bool)
+        judges, errors = validation, _squares(network.evaluate(validation.rows), validation)
+    if not np.isfinite(errors).all():
+        return "its errors on held-out rows were not finite"
+    picked = subset(len(judges), _JUDGES, rng)
+    visited = sum(outcomes[0].training.history["batch_size"])
+    n_rows = int(np.clip(visited // _VISITED_PER_ROW, _FEWEST_ROWS, _MOST_ROWS))
+    chosen = subset(len(data), n_rows, rng)
+    posterior = Posterior(
+        TangentKernel.of(network, len(outcomes)), data.take(chosen), held_out[chosen], total, rng
+    )
+    return _calibrated(posterior, judges.take(picked), errors[picked], scaling, len(outcomes))
+
+
+def _calibrated(posterior, judges, errors, scaling, n_members):
+    """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
+    rows = unscaled_rows(judges)
+    coordinates = posterior.coordinates(rows)
+    kept_eigenvalues, kept_vectors = posterior.kept
+    ridge, spread = _choose_ridge(
+        coordinates @ kept_vectors,
+        kept_eigenvalues,
+        posterior.kernel.diagonal(rows),
+        errors,
+        judges.weights,
+    )
+    noise, log_weights, log_range = fit_error_scale(
+        coordinates, errors / spread[:, None], judges.weights
+    )
+    eigenvalues, vectors = posterior.whole
+    return Uncertainty(
+        scaling=scaling,
+        n_members=n_members,
+        train_output=posterior.kernel.train_output,
+        inducing=posterior.inducing,
+        projection=posterior.basis @ vectors,
+        eigenvalues=eigenvalues,
+        ridge=ridge,
+        noise=noise,
+        log_weights=vectors.T @ log_weights,
+        log_range=log_range,
+    )
+
+
+def _squares(values, data):
+    """Return squared errors without the weights that scaled values and targets carry."""
+    difference = values.astype(np.float64) - data.targets
+    return difference**2 / data.weights[:, None]
+
+
+def _expected_squares(network, predictions, data, held_out):
+    """Return squared errors to expect of the network on the held-out rows, had it not seen them.
+
+    Its own squared residuals there, plus what a rehearsal adds to its training error on rows that
+    it has not seen. (Its squared errors alone are too large where it is not finished: it had
+    fewer steps than the fit.)
+    """
+    residuals = _squares(network.evaluate(data.rows[held_out]), data.take(held_out))
+    squares, weights = _squares(predictions, data), data.weights
+    seen = weights[~held_out] @ squares[~held_out] / weights[~held_out].sum()
+    unseen = weights[held_out] @ squares[held_out] / weights[held_out].sum()
+    share = np.maximum(unseen - seen, 0) / np.maximum(unseen, np.finfo(float).tiny)
+    return residuals + share * squares[held_out]
+
+
+def _choose_ridge(coordinates, eigenvalues, diagonal, errors, weights):
+    """Return a ridge under which the squared errors are likely, and 1 + j'(J'J + ridge I)^-1 j.
+
+    Candidates are ridges for which the prior deviation of f on an average row is between 0.1 and
+    10 deviations of the target. Unseen rows that lie among the others say little about the prior,
+    and a wide one is the safe side away from them: of all whose likelihood is within ``_TIE``
+    nats of the best, the widest is taken.
+    """
+    total = float(weights.sum())
+    share = weights / total
+    variance = np.maximum(share @ errors, np.finfo(float).tiny)
+    typical = float(share @ diagonal) * float(variance.mean())
+    ridges = np.maximum(typical / _PRIOR_DEVIATIONS**2, np.finfo(float).tiny)
+    misfits = np.empty(len(ridges))
+    for i, ridge in enumerate(ridges):
+        spread = spread_at(coordinates, eigenvalues, diagonal, ridge)
+        scale = np.maximum(share @ (errors / spread[:, None]), np.finfo(float).tiny)
+        misfits[i] = 0.5 * total * (np.log(scale).mean() + share @ np.log(spread))
+    ridge = float(ridges[np.argmax(misfits <= misfits.min() + _TIE)])
+    return ridge, spread_at(coordinates, eigenvalues, diagonal, ridge)
