@@ -104,7 +104,8 @@ class PenaltySearch:
         problem = training.subproblem(self.judges)
         residual = problem.residual.astype(np.float64)
         change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
-        size, effect = float(residual @ residual), float(change @ change)
+        judged = training.loss_function.judged_residual(residual, self.judges.rows)
+        size, effect = float(judged @ judged), float(change @ change)
         slope = float(residual @ change)
         if not np.isfinite(slope + effect + size):
             self._sensitivity = self._step_sensitivity = None
@@ -115,7 +116,8 @@ class PenaltySearch:
         curvature = effect + size / n_judges
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
-            training.alpha = min(max(training.alpha * exp(move), LOWEST), HIGHEST)
+            least = training.loss_function.least_alpha(len(training.network.intercept))
+            training.alpha = min(max(training.alpha * exp(move), LOWEST, least), HIGHEST)
 
 
 def choose_alpha(training, data, *, batch_size, n_steps):

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._compat import HasMethods, Interval, StrOptions, fit_context
 from ._export import to_mlp_regressor
+from ._losses import LOSSES, bounded_exp
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._reporting import Reporter
@@ -85,8 +86,12 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         averaged into one network of ``n_members * width`` neurons.
     n_jobs : int or None, default=None
         Threads that train members in parallel, each with one BLAS thread.
-    loss : {"squared_error"}, default="squared_error"
-        Loss function.
+    loss : {"squared_error", "poisson", "huber"}, default="squared_error"
+        Loss function l in the place of (f - y)^2 / 2. "poisson" is half the Poisson deviance with
+        a log link, for counts and rates ``y >= 0``: ``predict`` returns exp(f). "huber" grows
+        linearly beyond a threshold, 1.35 times the scale of the residuals on held-out rows, for
+        targets with gross errors; targets are standardised by median and median absolute
+        deviation.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping and momentum.
     random_state : int, RandomState instance or None, default=None
@@ -105,9 +110,10 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     loss_ : float
         Last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
-        entry an epoch of batches (mean over its batches, each before its step), then one entry an
-        accepted step on all rows.
+        Mean loss: half the mean squared error in the units of ``y ** 2``, the mean Huber loss in
+        these units, or half the mean Poisson deviance in the units of ``y``. The first entry is
+        that of the initial network, then there is one an epoch of batches (mean over its batches,
+        each before its step), then one an accepted step on all rows.
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
@@ -128,6 +134,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         ``history``, ``loss_curve``, ``validation_loss_curve`` and ``alpha`` of every member.
     n_outputs_ : int
         Number of targets.
+    out_activation_ : {"identity", "exp"}
+        What ``predict`` applies to the output of the network; "exp" with ``loss="poisson"``.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -173,7 +181,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
-        "loss": [StrOptions({"squared_error"})],
+        "loss": [StrOptions(set(LOSSES))],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -262,12 +270,18 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             rng = self._generator()
             if self.early_stopping and held_out is None:
                 X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+            loss_function = settings.loss_function
+            loss_function.check_targets(y)
+            if held_out is not None:
+                loss_function.check_targets(held_out[1])
             if self.batch_size == "auto":
                 settings.batch_size = auto_batch_size(n_outputs)
             resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
-            scaling = (
-                resume[0] if resume else fit_scaling(X, y, weight, scale_inputs=self.train_output)
-            )
+            if resume:
+                scaling = resume[0]
+            else:
+                scaling = fit_scaling(X, y, weight, scale_inputs=self.train_output)
+                scaling = loss_function.rescale_targets(scaling, y, weight)
             outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume)
             self._keep(settings, scaling, outcomes, flat)
         return self
@@ -295,6 +309,8 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
+        if self.out_activation_ == "exp":
+            out = bounded_exp(out, X.dtype)
         out = out.astype(X.dtype, copy=False)
         return out.ravel() if self._flat_target else out
 
@@ -306,6 +322,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         sklearn.neural_network.MLPRegressor
             Predicts the same to round-off; loads in skops without a trust list and converts with
             the stock ONNX converter.
+
+        Raises
+        ------
+        ValueError
+            With ``loss="poisson"`` below scikit-learn 1.7, whose MLPRegressor has no such loss.
         """
         check_is_fitted(self)
         return to_mlp_regressor(self)
@@ -333,6 +354,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
                 )
         return super().set_params(**params)
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
     # Pieces of fit ----------------------------------------------------------------------------
 
     def _settings(self):
@@ -342,6 +368,11 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         if not self.train_output and self.n_members > 1:
             raise ValueError(
                 f"train_output=False (the paper's network) needs n_members=1; got {self.n_members}."
+            )
+        if not self.train_output and self.loss != "squared_error":
+            raise ValueError(
+                "train_output=False (the paper's network) needs loss='squared_error'; got "
+                f"{self.loss!r}."
             )
         return Settings(
             alpha=number(self.alpha),
@@ -356,6 +387,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             ),
             sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
             report=Reporter() if self.verbose else None,
+            loss_function=LOSSES[self.loss](),
         )
 
     def _generator(self):
@@ -376,11 +408,14 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _train(self, settings, X, y, weight, held_out, scaling, rng, resume):
         one_batch = settings.batch_size is None or len(X) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
-        data = _scaled(X, y, weight, scaling, dtype, self.train_output)
+        loss_function = settings.loss_function
+        data = _scaled(X, y, weight, scaling, dtype, self.train_output, loss_function)
         validation = None
         if held_out is not None:
             X_val, y_val, weight_val = held_out
-            validation = _scaled(X_val, y_val, weight_val, scaling, dtype, self.train_output)
+            validation = _scaled(
+                X_val, y_val, weight_val, scaling, dtype, self.train_output, loss_function
+            )
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])
@@ -405,18 +440,22 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             return None
         scaling, trainings = resume
         network = trainings[0].network
-        expected = (self.n_members, self.width, n_features, n_outputs, self.train_output)
+        expected = (
+            self.n_members, self.width, n_features, n_outputs, self.train_output, self.loss
+        )  # fmt: skip
         found = (
             len(trainings),
             len(network.hidden),
             len(scaling.x_mean),
             len(scaling.y_mean),
             network.train_output,
+            trainings[0].loss_function.name,
         )
         if found != expected:
             raise ValueError(
                 "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
-                f"n_outputs, train_output) was {found} and is {expected}. Set warm_start=False."
+                f"n_outputs, train_output, loss) was {found} and is {expected}. "
+                "Set warm_start=False."
             )
         return resume
 
@@ -426,6 +465,7 @@ class SketchGNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             [scaling.fold(outcome.training.network) for outcome in outcomes]
         )
         self._flat_target = flat
+        self.out_activation_ = settings.loss_function.out_activation
         self.n_outputs_ = len(scaling.y_mean)
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
@@ -489,10 +529,11 @@ def _geometric_mean(values):
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
 
 
-def _scaled(X, y, weight, scaling, dtype, train_output):
+def _scaled(X, y, weight, scaling, dtype, train_output, loss_function):
     sqrt_weight = np.sqrt(weight)
     rows = scaling.scaled_rows(X, sqrt_weight, dtype, ones=int(train_output))
-    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
+    targets = loss_function.scaled_targets(scaling, y, sqrt_weight, dtype)
+    return TrainingData(rows, targets, weight)
 
 
 def _spawn(rng, n_members):

@@ -1,11 +1,14 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 
+from ._losses import SquaredError
 from ._penalty import START, PenaltySearch, choose_alpha
+from ._threshold import choose_threshold
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
@@ -28,6 +31,7 @@ class Settings:
     solver: object
     sketch: object
     report: object = None
+    loss_function: Any = field(default_factory=SquaredError)
 
 
 @dataclass
@@ -136,7 +140,8 @@ def _start(settings, data, network, scaling, rng, resume):
         sketch=settings.sketch,
         rng=rng,
         total_weight=float(data.weights.sum()),
-        output_scale=scaling.y_scale,
+        output_scale=settings.loss_function.output_scale(scaling),
+        loss_function=settings.loss_function,
         adapt_damping=settings.damping != 0,
     )
     if resume is not None:
@@ -144,10 +149,15 @@ def _start(settings, data, network, scaling, rng, resume):
             training.alpha = resume.alpha
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
-    elif settings.alpha is None:
+        training.loss_function = resume.loss_function
+        return training
+    size = auto_batch_size(data.targets.shape[1])
+    if training.loss_function.needs_threshold:
+        threshold = choose_threshold(training, data, batch_size=size)
+        training.loss_function = replace(training.loss_function, threshold=threshold)
+    if settings.alpha is None:
         training.alpha = START
         if settings.batch_size is None:
-            size = auto_batch_size(data.targets.shape[1])
             training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
     return training
 
@@ -177,8 +187,9 @@ class _Watch:
         return self.waited >= self.settings.n_iter_no_change
 
     def _loss_on(self, data):
-        residual = self.training.network.evaluate(data.rows) - data.targets
-        return self.training.loss(residual.T.ravel(), float(data.weights.sum()))
+        outputs = self.training.network.evaluate(data.rows)
+        errors = self.training.loss_function.root_loss(outputs, data.rows, data.targets)
+        return self.training.loss(errors.T.ravel(), float(data.weights.sum()))
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

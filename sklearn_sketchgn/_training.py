@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ._losses import SquaredError
 from ._network import Network
 from ._step import Subproblem
 
@@ -84,6 +85,7 @@ class Training:
     total_weight: float
     output_scale: np.ndarray
     adapt_damping: bool = True
+    loss_function: Any = field(default_factory=SquaredError)
     growth: float = 2.0
     previous_step: np.ndarray | None = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
@@ -102,15 +104,15 @@ class Training:
         # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
         alpha = float(self.alpha) * len(self.network.intercept)
         share = float(data.weights.sum()) / self.total_weight
-        return Subproblem(self.network, data.rows, data.targets, alpha * share)
+        return Subproblem(self.network, data.rows, data.targets, alpha * share, self.loss_function)
 
     def objective(self, value, weight):
         """Return a subproblem's value in units of (1 / 2) y^2 per sample and output."""
         return value / (weight * len(self.network.intercept))
 
-    def loss(self, residual, weight):
-        """Return the mean squared error / 2 of a residual, in the units of the raw targets."""
-        by_output = residual.reshape(len(self.output_scale), -1).astype(np.float64)
+    def loss(self, root_loss, weight):
+        """Return the mean loss of a root loss, output by output, in raw units."""
+        by_output = root_loss.reshape(len(self.output_scale), -1).astype(np.float64)
         sums = np.einsum("kn,kn->k", by_output, by_output)
         return float(sums @ self.output_scale**2) / (2 * weight * len(sums))
 
@@ -200,7 +202,7 @@ def _batch_step(training, batch, length, search=None):
         flips=np.nan,
         events=event,
     )
-    return training.loss(problem.residual, weight)
+    return training.loss(problem.root_loss, weight)
 
 
 def _guarded_move(network, problem, step, length, value, batch):
@@ -283,7 +285,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             continue
         training.network = trial
         problem = training.subproblem(data)
-        if after_step(training.loss(problem.residual, weight)):
+        if after_step(training.loss(problem.root_loss, weight)):
             return "early stopping"
         if float(np.linalg.norm(problem.gradient())) <= tol * first_gradient:
             return "gradient"

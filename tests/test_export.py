@@ -55,3 +55,16 @@ def test_the_export_is_a_copy():
 def test_an_unfitted_estimator_has_nothing_to_export():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SketchGNRegressor().to_mlp_regressor()
+
+
+def test_poisson_is_exported_with_its_exponential():
+    X, y = load_diabetes(return_X_y=True)
+    few = {"width": 8, "max_iter": 12, "alpha": 1.0, "random_state": 0}
+    model = SketchGNRegressor(**few, loss="poisson").fit(X, y)
+    if "loss" not in MLPRegressor().get_params():
+        with pytest.raises(ValueError, match="from scikit-learn 1.7 on"):
+            model.to_mlp_regressor()
+        return
+    exported = model.to_mlp_regressor()
+    assert exported.loss == "poisson"
+    np.testing.assert_allclose(exported.predict(X), model.predict(X), rtol=1e-12)
