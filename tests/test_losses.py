@@ -185,14 +185,13 @@ def test_bounded_exp():
 
 
 def linear_inputs(rng, n_samples=250):
-    """Signs in two columns: a network of ReLUs is a linear function there exactly if it is one
-    on the corners, and there is a weight for it at no cost in curvature."""
+    """Two columns of signs: four corners, on which a few ReLUs are any function."""
     return rng.choice([-1.0, 1.0], size=(n_samples, 2))
 
 
 def test_poisson_finds_the_fit_of_scikit_learn(rng):
-    # On four corners both models reach the deviance of a saturated model up to the linear one's
-    # lack of fit, so the linear predictor is made exact: rates repeat the linear model.
+    # The network can do more on four corners than the linear model; with rates that are exactly
+    # log-linear both have the same optimum, of deviance 0.
     X = linear_inputs(rng)
     y = np.exp(0.3 + X @ [0.5, -0.7])
     linear = PoissonRegressor(alpha=0.0, tol=1e-10, max_iter=1000).fit(X, y)
