@@ -6,6 +6,9 @@ from sklearn.neural_network import MLPRegressor
 #: trusted=SKOPS_TRUSTED)`` loads one with the package's own sketches and solvers. They hold
 #: arrays, numbers and strings. An exported MLPRegressor needs no such list.
 SKOPS_TRUSTED = [
+    "sklearn_sketchgn._losses.Huber",
+    "sklearn_sketchgn._losses.Poisson",
+    "sklearn_sketchgn._losses.SquaredError",
     "sklearn_sketchgn._network.Network",
     "sklearn_sketchgn._regressor.SketchGNRegressor",
     "sklearn_sketchgn._scaling.Moments",
@@ -24,12 +27,19 @@ SKOPS_TRUSTED = [
 
 def to_mlp_regressor(model):
     """Return an MLPRegressor with the weights of a fitted SketchGNRegressor."""
-    mlp = MLPRegressor(hidden_layer_sizes=(len(model.intercepts_[0]),), activation="relu")
+    exponential = model.out_activation_ == "exp"
+    if exponential and "loss" not in MLPRegressor().get_params():
+        raise ValueError(
+            "A network with loss='poisson' can be exported from scikit-learn 1.7 on: before it, "
+            "MLPRegressor had no loss and no exponential output."
+        )
+    loss = {"loss": "poisson"} if exponential else {}
+    mlp = MLPRegressor(hidden_layer_sizes=(len(model.intercepts_[0]),), activation="relu", **loss)
     mlp.coefs_ = [coef.copy() for coef in model.coefs_]
     mlp.intercepts_ = [intercept.copy() for intercept in model.intercepts_]
     mlp.n_layers_ = 3
     mlp.n_outputs_ = model.n_outputs_
-    mlp.out_activation_ = "identity"
+    mlp.out_activation_ = model.out_activation_
     mlp.n_features_in_ = model.n_features_in_
     if hasattr(model, "feature_names_in_"):
         mlp.feature_names_in_ = model.feature_names_in_.copy()

@@ -20,8 +20,8 @@ START = 1.0
 #: alpha stays between these, for rows of weight 1.
 LOWEST, HIGHEST = 1e-6, 1e4
 
-# Rows that judge: this share of all, but not more than so many.
-_HELD_OUT, _JUDGES = 0.2, 2048
+# Rows that judge: this share of all, but not more than so many, and at least so many or half.
+_HELD_OUT, _JUDGES, _FEWEST_JUDGES = 0.2, 2048, 40
 
 # The largest change of log(alpha) at once.
 _LARGEST_MOVE = log(10.0)
@@ -66,7 +66,8 @@ class PenaltySearch:
     def __init__(self, data, rng):
         place, n_distinct = even_places(data, rng)
         self.row_weight = float(data.weights.sum()) / n_distinct
-        held_out = place < min(_HELD_OUT, _JUDGES / len(data))
+        share = min(max(_HELD_OUT, _FEWEST_JUDGES / n_distinct), 0.5)
+        held_out = place < min(share, _JUDGES / len(data))
         if held_out.all() or np.count_nonzero(~held_out) < 2:
             held_out[:] = False
         self.kept, self.judges = data.take(~held_out), data.take(held_out)
@@ -114,19 +115,23 @@ class PenaltySearch:
         problem = training.subproblem(self.judges)
         residual = problem.residual.astype(np.float64)
         change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
-        size, effect = float(residual @ residual), float(change @ change)
+        judged = training.loss_function.judged_residual(residual, self.judges.rows)
+        size, effect = float(judged @ judged), float(change @ change)
         slope = float(residual @ change)
         if not np.isfinite(slope + effect + size):
             self._sensitivity = self._step_sensitivity = None
             return
-        least = _LEAST_CORRELATION * (size * effect) ** 0.5
-        slope = max(0.0, slope - least) + min(0.0, slope + least)
         weight = float(self.judges.weights.sum()) * len(training.network.intercept)
-        curvature = effect + size * (self.row_weight / weight)
+        one_row = self.row_weight / weight
+        least = max(_LEAST_CORRELATION, one_row**0.5) * (size * effect) ** 0.5
+        slope = max(0.0, slope - least) + min(0.0, slope + least)
+        curvature = effect + size * one_row
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
             unit = self.row_weight * training.weight_unit
-            training.alpha = min(max(training.alpha * exp(move), LOWEST * unit), HIGHEST * unit)
+            least = training.loss_function.least_alpha(len(training.network.intercept))
+            alpha = max(training.alpha * exp(move), max(LOWEST, least) * unit)
+            training.alpha = min(alpha, HIGHEST * unit)
 
 
 def choose_alpha(training, data, *, batch_size, n_steps):

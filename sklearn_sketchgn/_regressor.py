@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackObserver
@@ -21,6 +22,7 @@ from ._compat import (
 )
 from ._diagnosis import diagnose
 from ._export import to_mlp_regressor
+from ._losses import LOSSES, bounded_exp
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._pickling import stamped, unstamped
@@ -28,7 +30,7 @@ from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings, auto_batch_size
 from ._strategies import resolve_strategy
-from ._streaming import Stream, advance, check_stream, stream_after_fit
+from ._streaming import Stream, advance, can_stream, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
 from ._uncertainty import fit_uncertainty, standard_deviation
 from ._validation import (
@@ -100,8 +102,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         averaged into one network of ``n_members * width`` neurons.
     n_jobs : int or None, default=None
         Threads that train members in parallel, each with one BLAS thread.
-    loss : {"squared_error"}, default="squared_error"
-        Loss function.
+    loss : {"squared_error", "poisson", "huber"}, default="squared_error"
+        Loss function l in the place of (f - y)^2 / 2. "poisson" is half the Poisson deviance with
+        a log link, for counts and rates ``y >= 0``: ``predict`` returns exp(f). "huber" grows
+        linearly beyond a threshold, 1.35 times the scale of the residuals on held-out rows, for
+        targets with gross errors; targets are standardised by median and median absolute
+        deviation.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping and momentum.
     random_state : int, RandomState instance or None, default=None
@@ -120,9 +126,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     loss_ : float
         Last entry of ``loss_curve_``.
     loss_curve_ : list of float
-        Half the mean squared error in the units of ``y ** 2``: at the initial network, then one
-        entry an epoch of batches (mean over its batches, each before its step), then one entry an
-        accepted step on all rows; and one entry a block of ``partial_fit``, before its steps.
+        Mean loss: half the mean squared error in the units of ``y ** 2``, the mean Huber loss in
+        these units, or half the mean Poisson deviance in the units of ``y``. The first entry is
+        that of the initial network, then there is one an epoch of batches (mean over its batches,
+        each before its step), then one an accepted step on all rows; and one a block of
+        ``partial_fit``, before its steps.
     loss_steps_ : list of int
         Steps taken before each entry of ``loss_curve_``, that is, its place on an axis of steps.
     validation_loss_curve_ : list of float or None
@@ -150,6 +158,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         ``history``, ``loss_curve``, ``validation_loss_curve`` and ``alpha`` of every member.
     n_outputs_ : int
         Number of targets.
+    out_activation_ : {"identity", "exp"}
+        What ``predict`` applies to the output of the network; "exp" with ``loss="poisson"``.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -200,7 +210,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "n_members": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
-        "loss": [StrOptions({"squared_error"})],
+        "loss": [StrOptions(set(LOSSES))],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -285,6 +295,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         return self
 
+    @available_if(can_stream)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one block of a stream, or go on from a fit.
@@ -317,6 +328,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         ValueError
             If a parameter or the data are not as described, do not match the blocks before, or
             the parameters ask for what a stream cannot do; the estimator is left as it was.
+        AttributeError
+            If ``loss`` is not the squared error.
         """
         with unchanged_on_error(self):
             settings = self._settings()
@@ -330,6 +343,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             seed = None
             if stream is None:
                 self._flat_target, self.n_outputs_ = flat, y.shape[1]
+                self.out_activation_ = "identity"
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
             curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
             stream, scaling, outcomes = advance(
@@ -387,6 +401,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
+        if self.out_activation_ == "exp":
+            out = bounded_exp(out, X.dtype)
         if X.dtype == np.float32 and _fits_float32(out):
             out = out.astype(np.float32)
         shape = len(X) if self._flat_target else out.shape
@@ -403,6 +419,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         sklearn.neural_network.MLPRegressor
             Predicts the same to round-off; loads in skops without a trust list and converts with
             the stock ONNX converter.
+
+        Raises
+        ------
+        ValueError
+            With ``loss="poisson"`` below scikit-learn 1.7, whose MLPRegressor has no such loss.
         """
         check_is_fitted(self)
         return to_mlp_regressor(self)
@@ -436,6 +457,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def __setstate__(self, state):
         super().__setstate__(unstamped(state))
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss == "poisson"
+        return tags
+
     # Pieces of fit ----------------------------------------------------------------------------
 
     @with_callbacks
@@ -451,6 +477,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         rng = self._generator()
         if self.early_stopping and held_out is None:
             X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+        loss_function = settings.loss_function
+        loss_function.check_targets(y)
+        if held_out is not None:
+            loss_function.check_targets(held_out[1])
         if self.batch_size == "auto":
             settings.batch_size = auto_batch_size(n_outputs)
         resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
@@ -459,7 +489,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         else:
             moments = fit_moments(X, weight), fit_moments(y, weight)
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
+            scaling = loss_function.rescale_targets(scaling, y, weight)
         self._flat_target, self.n_outputs_ = flat, n_outputs
+        self.out_activation_ = loss_function.out_activation
         callbacks = CallbackObserver(self, given, scaling)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
         outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume, observers)
@@ -485,6 +517,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             raise ValueError(
                 f"train_output=False (the paper's network) needs n_members=1; got {self.n_members}."
             )
+        if not self.train_output and self.loss != "squared_error":
+            raise ValueError(
+                "train_output=False (the paper's network) needs loss='squared_error'; got "
+                f"{self.loss!r}."
+            )
         return Settings(
             alpha=number(self.alpha),
             damping=number(self.damping),
@@ -498,6 +535,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             ),
             sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
             to_be_continued=self.warm_start,
+            loss_function=LOSSES[self.loss](),
         )
 
     def _generator(self):
@@ -518,10 +556,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers):
         one_batch = settings.batch_size is None or len(X) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
-        data = TrainingData(*scaling.arrays(X, y, weight, dtype, ones=self.train_output))
+        target_scaling = settings.loss_function.target_scaling(scaling)
+        data = TrainingData(*target_scaling.arrays(X, y, weight, dtype, ones=self.train_output))
         validation = None
         if held_out is not None:
-            arrays = scaling.arrays(*held_out, dtype, ones=self.train_output)
+            arrays = target_scaling.arrays(*held_out, dtype, ones=self.train_output)
             validation = TrainingData(*arrays)
         if resume is None:
             make = initialise if self.train_output else initialise_paper
@@ -545,6 +584,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             n_jobs=self.n_jobs,
             observers=observers,
         )
+        if self.loss != "squared_error":
+            self._uncertainty = f"loss={self.loss!r} estimates none"
+            return outcomes
         self._uncertainty = fit_uncertainty(
             outcomes,
             data,
@@ -563,18 +605,22 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             return None
         scaling, trainings = resume
         network = trainings[0].network
-        expected = (self.n_members, self.width, n_features, n_outputs, self.train_output)
+        expected = (
+            self.n_members, self.width, n_features, n_outputs, self.train_output, self.loss
+        )  # fmt: skip
         found = (
             len(trainings),
             len(network.hidden),
             len(scaling.x_mean),
             len(scaling.y_mean),
             network.train_output,
+            trainings[0].loss_function.name,
         )
         if found != expected:
             raise ValueError(
                 "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
-                f"n_outputs, train_output) was {found} and is {expected}. Set warm_start=False."
+                f"n_outputs, train_output, loss) was {found} and is {expected}. "
+                "Set warm_start=False."
             )
         return resume
 

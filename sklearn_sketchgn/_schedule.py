@@ -1,11 +1,14 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Any
 
 import numpy as np
 
+from ._losses import SquaredError
 from ._penalty import PenaltySearch, choose_alpha
+from ._threshold import choose_threshold
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
@@ -32,6 +35,7 @@ class Settings:
     sketch: object
     weight_unit: float = 1.0
     to_be_continued: bool = False
+    loss_function: Any = field(default_factory=SquaredError)
 
 
 @dataclass
@@ -214,8 +218,9 @@ def _start(settings, data, network, scaling, rng, resume):
         sketch=settings.sketch,
         rng=rng,
         total_weight=float(data.weights.sum()),
-        output_scale=scaling.y_scale,
+        output_scale=settings.loss_function.output_scale(scaling),
         weight_unit=settings.weight_unit,
+        loss_function=settings.loss_function,
         adapt_damping=settings.damping != 0,
     )
     if resume is not None:
@@ -223,8 +228,13 @@ def _start(settings, data, network, scaling, rng, resume):
             training.alpha = resume.alpha
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
-    elif settings.alpha is None and settings.batch_size is None:
-        size = auto_batch_size(data.targets.shape[1])
+        training.loss_function = resume.loss_function
+        return training
+    size = auto_batch_size(data.targets.shape[1])
+    if training.loss_function.needs_threshold:
+        threshold = choose_threshold(training, data, batch_size=size)
+        training.loss_function = replace(training.loss_function, threshold=threshold)
+    if settings.alpha is None and settings.batch_size is None:
         training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
     return training
 
@@ -277,7 +287,8 @@ class Watch:
         return not _square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
 
     def _residual(self, data):
-        return (self.training.network.evaluate(data.rows) - data.targets).T.ravel()
+        outputs = self.training.network.evaluate(data.rows)
+        return self.training.loss_function.root_loss(outputs, data.rows, data.targets).T.ravel()
 
     def _loss(self, residual, data, unit=1.0):
         return self.training.loss(residual, float(data.weights.sum()), unit)

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from ._losses import SquaredError
+
+_SQUARED_ERROR = SquaredError()
+
 
 class Subproblem:
     """The objective on a batch, linearised at the current parameters theta.
@@ -24,18 +28,24 @@ class Subproblem:
         Scaled rows and targets of the batch.
     alpha : float
         Penalty in units of the batch: alpha * n_outputs * sum(s_batch) / sum(s).
+    loss_function : object
+        One of the losses of ``_losses.py``. J and r are those of its working residual, and values
+        are those of the loss itself: 1/2 ||r||^2 becomes 1/2 ||root_loss||^2.
     """
 
-    def __init__(self, network, rows, targets, alpha):
+    def __init__(self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR):
         self.alpha = alpha
+        self.loss_function = loss_function
         self.theta = network.parameters()
         self._mask = network.penalised()
         self.penalised_theta = self._mask * self.theta
-        self.jacobian, self.residual = network.linearise(rows, targets)
+        self.jacobian, self.residual, self.root_loss = loss_function.linearise(
+            network, rows, targets
+        )
 
     def value(self):
-        """Return 1/2 ||r||^2 + 1/2 alpha ||P theta||^2, summed in float64."""
-        return 0.5 * (_square(self.residual) + self.alpha * _square(self.penalised_theta))
+        """Return 1/2 ||root_loss||^2 + 1/2 alpha ||P theta||^2, summed in float64."""
+        return 0.5 * (_square(self.root_loss) + self.alpha * _square(self.penalised_theta))
 
     def gradient(self):
         """Return J'r + alpha P theta."""
@@ -100,8 +110,8 @@ class Subproblem:
         moved = network.with_parameters(self.theta + step)
         if not np.isfinite(step).all():
             return moved, np.nan
-        residual = moved.evaluate(data.rows) - data.targets
-        size = _square(residual.ravel()) + self.alpha * _square(self._mask * moved.parameters())
+        errors = self.loss_function.root_loss(moved.evaluate(data.rows), data.rows, data.targets)
+        size = _square(errors.ravel()) + self.alpha * _square(self._mask * moved.parameters())
         return moved, 0.5 * size
 
     def predicted_decrease(self, step):

@@ -226,6 +226,16 @@ def _pass_over(training, data, batch_size, *, learn):
     return Outcome(training, "block", losses)
 
 
+def can_stream(estimator):
+    """Return True, or raise AttributeError for a loss that ``partial_fit`` does not exist for."""
+    if estimator.loss != "squared_error":
+        raise AttributeError(
+            f"partial_fit is only available if loss='squared_error'; got {estimator.loss!r}. The "
+            "scaling of the targets by another loss is not known before all of them are."
+        )
+    return True
+
+
 def check_stream(estimator, stream, n_outputs):
     """Raise ValueError if the parameters ask for what a stream cannot do, or have changed."""
     if not estimator.train_output:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ._losses import SquaredError
 from ._network import Network
 from ._step import Subproblem
 
@@ -94,6 +95,7 @@ class Training:
     output_scale: np.ndarray
     weight_unit: float = 1.0
     adapt_damping: bool = True
+    loss_function: Any = field(default_factory=SquaredError)
     growth: float = 2.0
     previous_step: np.ndarray | None = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
@@ -113,7 +115,7 @@ class Training:
         alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
         weight = float(data.weights.sum())
         alpha = min(alpha * (weight / self.total_weight), _LARGEST_RIDGE * weight)
-        return Subproblem(self.network, data.rows, data.targets, alpha)
+        return Subproblem(self.network, data.rows, data.targets, alpha, self.loss_function)
 
     def ridge(self, weight):
         """Return mu, the damping of a set of samples of this weight."""
@@ -123,9 +125,9 @@ class Training:
         """Return a subproblem's value in units of (1 / 2) y^2 per sample and output."""
         return value / (weight * len(self.network.intercept))
 
-    def loss(self, residual, weight, unit=1.0):
-        """Return the mean squared error / 2 of a residual, in units of the raw targets / unit."""
-        by_output = residual.reshape(len(self.output_scale), -1).astype(np.float64)
+    def loss(self, root_loss, weight, unit=1.0):
+        """Return the mean loss of a root loss, output by output, in units of the raw one / unit."""
+        by_output = root_loss.reshape(len(self.output_scale), -1).astype(np.float64)
         sums = np.einsum("kn,kn->k", by_output, by_output)
         # Infinite where the square of the targets' scale is, about 1e154: then the loss is, too.
         return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
@@ -218,7 +220,7 @@ def _batch_step(training, batch, length, search=None):
         flips=np.nan,
         events=event,
     )
-    return training.loss(problem.residual, weight)
+    return training.loss(problem.root_loss, weight)
 
 
 def _guarded_move(network, problem, step, length, value, batch):
@@ -301,7 +303,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             continue
         training.network = trial
         problem = training.subproblem(data)
-        if after_step(training.loss(problem.residual, weight)):
+        if after_step(training.loss(problem.root_loss, weight)):
             return "early stopping"
         if float(np.linalg.norm(problem.gradient())) <= tol * first_gradient:
             return "gradient"

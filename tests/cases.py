@@ -21,6 +21,8 @@ SUBSPACE_SKETCHES = [SRHT(), CountSketch(), Gaussian()]
 
 SOLVERS = [Auto(), CG(), Direct()]
 
+LOSSES = ["squared_error", "poisson", "huber"]
+
 
 def incoherent(n_rows, n_columns, rng):
     """Every row matters about as much as every other."""

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_checks
 
 from sklearn_sketchgn import CG, SRHT, CountSketch, Direct, Gaussian, SketchGNRegressor
+from tests import cases
 from tests.sketches.test_sketch_contract import Rademacher
 from tests.solvers.test_contract import DenseSingularValues
 
@@ -51,14 +52,20 @@ def linnerud():
 
 
 def assert_all_checks_pass(estimator):
+    expected = {}
+    if estimator.loss == "poisson":
+        # The check ignores the tag, and MLPRegressor(loss="poisson") fails it for the same reason.
+        expected["check_regressor_multioutput"] = "negative targets despite the tag positive_only"
     # Without this variable one check is skipped, silently.
     assert os.environ.get("SCIPY_ARRAY_API") == "1", "run the tests with SCIPY_ARRAY_API=1"
-    results = estimator_checks.check_estimator(estimator, on_skip=None, on_fail=None)
+    results = estimator_checks.check_estimator(
+        estimator, on_skip=None, on_fail=None, expected_failed_checks=expected
+    )
     assert len(results) > 50
     others = [
         (result["check_name"], result["status"], result["exception"])
         for result in results
-        if result["status"] != "passed"
+        if result["status"] != ("xfail" if result["check_name"] in expected else "passed")
     ]
     assert others == []
 
@@ -80,7 +87,11 @@ def test_check_estimator_on_every_pair(solver, sketch):
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"batch_size": None, "max_iter": 20}, {"n_members": 2}],
+    [
+        {"batch_size": None, "max_iter": 20},
+        {"n_members": 2},
+        *({"loss": loss} for loss in cases.LOSSES if loss != "squared_error"),
+    ],
     ids=repr,
 )
 def test_check_estimator_on_other_modes(parameters):

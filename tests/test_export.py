@@ -123,3 +123,16 @@ def test_onnx_predicts_the_same_within_float32(load, parameters):
     (predicted,) = session.run(None, {session.get_inputs()[0].name: X})
     expected = model.predict(X.astype(np.float64)).reshape(predicted.shape)
     np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_poisson_is_exported_with_its_exponential():
+    X, y = load_diabetes(return_X_y=True)
+    few = {"width": 8, "max_iter": 12, "alpha": 1.0, "random_state": 0}
+    model = SketchGNRegressor(**few, loss="poisson").fit(X, y)
+    if "loss" not in MLPRegressor().get_params():
+        with pytest.raises(ValueError, match="from scikit-learn 1.7 on"):
+            model.to_mlp_regressor()
+        return
+    exported = model.to_mlp_regressor()
+    assert exported.loss == "poisson"
+    np.testing.assert_allclose(exported.predict(X), model.predict(X), rtol=1e-12)

