@@ -63,6 +63,7 @@ html_sidebars = {
         "how_to_choose",
         "quick_start",
         "reliability",
+        "accuracy",
         "uncertainty",
     )
 }

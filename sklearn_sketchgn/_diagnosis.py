@@ -1,4 +1,4 @@
-"""What is worth knowing of a fit though nothing is wrong: dead neurons, values far out."""
+"""What is worth knowing of a fit: dead neurons and values far out, and how it ended."""
 
 import numpy as np
 
@@ -69,3 +69,48 @@ def largest_deviations(X, scaling):
         rows = scaling.scaled_rows(block, np.ones(len(block)), np.float64, ones=0)
         np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
     return farthest
+
+
+def troubles(stop_reason, events, tol):
+    """Return what a user should know about how a fit ended, as clauses with what to turn.
+
+    Parameters
+    ----------
+    stop_reason : str
+        A key of ``STOP_REASONS``.
+    events : list of str
+        One entry a step.
+    tol : float
+        The tolerance that was asked for.
+    """
+    found = []
+    if stop_reason in _TROUBLES:
+        found.append(_TROUBLES[stop_reason].format(n=len(events), tol=tol))
+    truncated = sum("truncated" in event for event in events)
+    if truncated:
+        found.append(
+            f"{truncated} of {len(events)} linear systems were singular and solved for the "
+            "step of minimum norm; set `alpha` or `damping` above 0"
+        )
+    unfinished = sum("not converged" in event for event in events)
+    if unfinished:
+        found.append(
+            f"conjugate gradient did not converge in {unfinished} of {len(events)} steps; "
+            "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
+        )
+    return found
+
+
+_TROUBLES = {
+    "interrupted": "it was interrupted, and the best network so far is kept",
+    "memory": (
+        "a step needed more memory than there was, and the best network so far is kept; "
+        "lower `batch_size` or `width`, or set `max_iter` below 10"
+    ),
+    "diverged": "it diverged and ended before the step that did; increase `damping`",
+    "worse": (
+        "its steps raised the error on the training rows, so that the mean of the targets "
+        "is predicted; increase `damping`, `batch_size` or `max_iter`"
+    ),
+    "max_iter": "max_iter={n} was reached before tol={tol:g}; increase one of them",
+}

@@ -20,7 +20,7 @@ from ._compat import (
     fit_context,
     with_callbacks,
 )
-from ._diagnosis import diagnose
+from ._diagnosis import diagnose, troubles
 from ._export import to_mlp_regressor
 from ._losses import LOSSES, bounded_exp
 from ._members import combine, train_members
@@ -659,38 +659,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _warn(self, outcome):
         """Issue one warning for all that a user should know about how the fit ended."""
-        found = []
-        if outcome.stop_reason == "interrupted":
-            found.append("it was interrupted, and the best network so far is kept")
-        if outcome.stop_reason == "memory":
-            found.append(
-                "a step needed more memory than there was, and the best network so far is kept; "
-                "lower `batch_size` or `width`, or set `max_iter` below 10"
-            )
-        if outcome.stop_reason == "diverged":
-            found.append("it diverged and ended before the step that did; increase `damping`")
-        if outcome.stop_reason == "worse":
-            found.append(
-                "its steps raised the error on the training rows, so that the mean of the targets "
-                "is predicted; increase `damping`, `batch_size` or `max_iter`"
-            )
-        if outcome.stop_reason == "max_iter" and self.batch_size is None:
-            found.append(
-                f"max_iter={self.n_iter_} was reached before tol={self.tol:g}; increase one of them"
-            )
-        events = self.history_["events"]
-        truncated = sum("truncated" in event for event in events)
-        if truncated:
-            found.append(
-                f"{truncated} of {self.n_iter_} linear systems were singular and solved for the "
-                "step of minimum norm; set `alpha` or `damping` above 0"
-            )
-        unfinished = sum("not converged" in event for event in events)
-        if unfinished:
-            found.append(
-                f"conjugate gradient did not converge in {unfinished} of {self.n_iter_} steps; "
-                "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
-            )
+        # With batches a number of steps is the whole plan, and reaching it is no trouble.
+        planned = outcome.stop_reason == "max_iter" and self.batch_size is not None
+        reason = "schedule" if planned else outcome.stop_reason
+        found = troubles(reason, self.history_["events"], self.tol)
         if found:
             message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
