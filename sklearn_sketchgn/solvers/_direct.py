@@ -111,11 +111,12 @@ def _solve_truncated(state, right, ridge):
 
 def _copy_to_upper(matrix):
     """Copy the strict lower triangle onto the upper one, by blocks and in place."""
-    size = 256
+    size = 64  # both a square and its transpose stay in the first-level cache
+    above = ~np.tri(size, dtype=bool)
     for start in range(0, len(matrix), size):
         stop = min(start + size, len(matrix))
-        square = np.tril(matrix[start:stop, start:stop], -1)
-        matrix[start:stop, start:stop] = square + square.T
+        square = matrix[start:stop, start:stop]
+        np.copyto(square, square.T.copy(), where=above[: stop - start, : stop - start])
         matrix[start:stop, stop:] = matrix[stop:, start:stop].T
 
 
