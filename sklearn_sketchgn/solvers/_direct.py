@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, get_lapack_funcs
 
+from .._preconditioner import Preconditioner
 from ._base import Solver, SolveResult
 
 # cond * eps beyond which the solution of the squared system has lost nearly all digits.
@@ -13,12 +14,16 @@ _CONDITION_BOUND = 0.1
 
 @dataclass
 class _DirectState:
-    """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor."""
+    """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor.
+
+    The factor of the last solve is also a preconditioner that :class:`CG` can go on with.
+    """
 
     jacobian: object
     matrix: np.ndarray
     diagonal: np.ndarray
     dual: bool
+    preconditioner: Preconditioner | None = None
 
 
 class Direct(Solver):
@@ -69,6 +74,7 @@ def solve_truncated(jacobian, rhs, ridge):
 
 def _solve_cholesky(state, right, ridge):
     """Return (solution or None, message); None means that Cholesky cannot be trusted."""
+    state.preconditioner = None  # its triangle is overwritten
     matrix, eps = state.matrix, float(np.finfo(state.matrix.dtype).eps)
     trace = float(state.diagonal.sum(dtype=np.float64))
     if not np.isfinite(trace):
@@ -90,6 +96,7 @@ def _solve_cholesky(state, right, ridge):
             message = "ill-conditioned"
             if ridge == 0:
                 return None, message
+    state.preconditioner = Preconditioner(factor, lower=lower, exact=True)
     return cho_solve((factor, lower), right, check_finite=False), message
 
 
