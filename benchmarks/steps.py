@@ -75,7 +75,7 @@ def cases_of(group, full):
         cases = [Case("wide", 4096, 8192, 16)]
         return cases + [Case("wide", 8192, 16384, 32, rounds=2)] * full
     if group == "tall":
-        cases = [Case("tall", 50_000, 60, 20, paper=False, rounds=1)]
+        cases = [Case("tall", 30_000, 50, 20, paper=False, rounds=1)]
         return cases + [Case("tall", 200_000, 200, 20, paper=False, rounds=1)] * full
     if group == "minibatch":
         return [Case("minibatch", 256, 256, d, False, t, 30, ("direct",)) for d, t in MINIBATCHES]
