@@ -61,6 +61,7 @@ html_sidebars = {
         "contributing",
         "extending",
         "how_to_choose",
+        "performance",
         "quick_start",
         "reliability",
         "accuracy",

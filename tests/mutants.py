@@ -328,9 +328,9 @@ MUTANTS = [
     Mutant(
         "dearer solver chosen",
         "solvers/_auto.py",
-        "_ITERATIONS * product < direct",
-        "_ITERATIONS * product > direct",
-        "tests/solvers/test_auto.py",
+        "return cg < _FORM",
+        "return cg > _FORM",
+        "tests/solvers/test_auto.py::test_a_kept_factor_wins_on_a_large_wide_network",
     ),
     Mutant(
         "sketch half as large as asked for",

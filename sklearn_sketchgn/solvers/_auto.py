@@ -1,21 +1,33 @@
-"""Choose between the direct and the iterative solver from the shape of the Jacobian."""
+"""Choose between the direct and the iterative solver by what a step with each would cost."""
 
 from ._base import Solver
 from ._cg import CG
 from ._direct import Direct
 
-# Fitted on one machine from the operation counts below (benchmarks/steps.py); only their ratio
-# matters: a skinny product with D runs at a fraction of the speed of a square product.
-_SKINNY_COST = 3.0
-_ITERATIONS = 20
-_STEPS_PER_FACTOR = 5
+# Time of one operation, in units of one operation of a square matrix product: printed, with their
+# spread, by `python benchmarks/steps.py --cases wide minibatch grid`. Only ratios matter, so they
+# carry over from one machine to another better than seconds do.
+_FORM = 1.6  # symmetric products that form the exact or the sketched matrix
+_FACTOR = 2.0  # Cholesky
+_SKINNY = 2.0  # J v and J'u, products with few columns
+_TRIANGULAR = 25.0  # triangular solves with one vector, bound by memory
+_SKETCH = 40.0  # additions of a sparse sketch, bound by memory
+
+# Iterations of CG to a residual of 1e-3, by the same command: with a factor that was made one step
+# earlier, and with a fresh sketch.
+_KEPT_ITERATIONS = 6
+_FRESH_ITERATIONS = 11
+
+# Smaller systems are solved exactly: a step takes milliseconds, and the last digits are kept.
+_SMALLEST_SIDE = 1024
 
 
 class Auto(Solver):
     """Solve with :class:`Direct` or :class:`CG`, whichever costs less for the Jacobian at hand.
 
-    The decision compares operation counts: forming and factoring the exact matrix, against
-    forming and factoring a sketch once every few steps plus the products of the iterations.
+    The decision compares operation counts, weighted by measured speeds. Where the step before has
+    left a factor of the right size, be it of :class:`Direct`, :class:`CG` goes on with it and pays
+    for its iterations only; without one it would have to form and factor a sketch first.
 
     Examples
     --------
@@ -26,9 +38,11 @@ class Auto(Solver):
 
     def prepare(self, jacobian, *, sketch, rng, previous=None):
         """Prepare the cheaper of the two solvers; see :class:`Solver`."""
-        chosen = CG(tol=1e-3) if _cg_is_cheaper(jacobian) else Direct()
-        kept = previous[1] if previous is not None and type(previous[0]) is type(chosen) else None
-        return chosen, chosen.prepare(jacobian, sketch=sketch, rng=rng, previous=kept)
+        before = None if previous is None else previous[1]
+        kept = getattr(before, "preconditioner", None)
+        serves = kept is not None and len(kept.factor) == min(jacobian.shape)
+        chosen = CG(tol=1e-3) if cg_is_cheaper(jacobian, kept=serves) else Direct()
+        return chosen, chosen.prepare(jacobian, sketch=sketch, rng=rng, previous=before)
 
     def solve(self, state, rhs, ridge):
         """Solve with the solver chosen in :meth:`prepare`; see :class:`Solver`."""
@@ -36,18 +50,46 @@ class Auto(Solver):
         return chosen.solve(inner, rhs, ridge)
 
 
-def _cg_is_cheaper(jacobian):
+def cg_is_cheaper(jacobian, *, kept):
+    """Return whether a step by CG costs less than a direct one; ``kept``: with a kept factor."""
+    if min(jacobian.shape) < _SMALLEST_SIDE:
+        return False
+    counts = operations(jacobian)
+    factor = _FACTOR * counts["factor"]
+    iteration = _SKINNY * counts["product"] + _TRIANGULAR * counts["triangular"]
+    if kept:
+        cg = _KEPT_ITERATIONS * iteration
+    else:
+        sketched = _FORM * counts["sketched"] + _SKETCH * counts["sketch"]
+        cg = sketched + factor + _FRESH_ITERATIONS * iteration
+    return cg < _FORM * counts["form"] + factor
+
+
+def operations(jacobian):
+    """Return the operations of the pieces of a step, by name.
+
+    ``form`` and ``sketched`` are the symmetric products (half of the full ones) of the exact and
+    of the sketched matrix, ``sketch`` the additions of a sparse sketch, ``product`` one J v and
+    one J'u, ``triangular`` the two triangular solves of an iteration.
+    """
     n, d, m, k = jacobian.n_samples, jacobian.n_features, jacobian.width, jacobian.n_outputs
     rows, columns = jacobian.shape
-    side = min(rows, columns)
-    if side < 1024:
-        return False
-    factor = side**3 / 3
-    product = 4.0 * n * m * d * k * _SKINNY_COST
+    side = float(min(rows, columns))
     if rows <= columns:
-        direct = rows**2 * m + n**2 * m + factor
-        sketched = rows**2 * min(m, 4 * rows / jacobian.stable_rank()) + n**2 * m + factor
+        # Neurons are sketched to 4 * side / stable rank; the output layer's part stays exact.
+        output_layer = float(n) ** 2 * m * jacobian.train_output
+        form = side**2 * m + output_layer
+        sketched = side**2 * min(m, 4 * side / jacobian.stable_rank()) + output_layer
+        sketch = 8.0 * side * m
     else:
-        direct = rows * columns**2 + factor
-        sketched = 4.0 * columns**3 + 64.0 * rows * columns + factor
-    return sketched / _STEPS_PER_FACTOR + _ITERATIONS * product < direct
+        form = rows * side**2
+        sketched = 4 * side**3
+        sketch = 8.0 * rows * side
+    return {
+        "form": form,
+        "sketched": sketched,
+        "sketch": sketch,
+        "factor": side**3 / 3,
+        "product": 4.0 * n * m * d * k,
+        "triangular": 2 * side**2,
+    }

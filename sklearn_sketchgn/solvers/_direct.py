@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, get_lapack_funcs
 
+from .._preconditioner import Preconditioner
 from ._base import Solver, SolveResult
 
 # cond * eps beyond which the solution of the squared system has lost nearly all digits.
@@ -13,12 +14,16 @@ _CONDITION_BOUND = 0.1
 
 @dataclass
 class _DirectState:
-    """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor."""
+    """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor.
+
+    The factor of the last solve is also a preconditioner that :class:`CG` can go on with.
+    """
 
     jacobian: object
     matrix: np.ndarray
     diagonal: np.ndarray
     dual: bool
+    preconditioner: Preconditioner | None = None
 
 
 class Direct(Solver):
@@ -69,6 +74,7 @@ def solve_truncated(jacobian, rhs, ridge):
 
 def _solve_cholesky(state, right, ridge):
     """Return (solution or None, message); None means that Cholesky cannot be trusted."""
+    state.preconditioner = None  # its triangle is overwritten
     matrix, eps = state.matrix, float(np.finfo(state.matrix.dtype).eps)
     trace = float(state.diagonal.sum(dtype=np.float64))
     if not np.isfinite(trace):
@@ -90,6 +96,7 @@ def _solve_cholesky(state, right, ridge):
             message = "ill-conditioned"
             if ridge == 0:
                 return None, message
+    state.preconditioner = Preconditioner(factor, lower=lower, exact=True)
     return cho_solve((factor, lower), right, check_finite=False), message
 
 
@@ -115,11 +122,12 @@ def _solve_truncated(state, right, ridge):
 
 def _copy_to_upper(matrix):
     """Copy the strict lower triangle onto the upper one, by blocks and in place."""
-    size = 256
+    size = 64  # both a square and its transpose stay in the first-level cache
+    above = ~np.tri(size, dtype=bool)
     for start in range(0, len(matrix), size):
         stop = min(start + size, len(matrix))
-        square = np.tril(matrix[start:stop, start:stop], -1)
-        matrix[start:stop, start:stop] = square + square.T
+        square = matrix[start:stop, start:stop]
+        np.copyto(square, square.T.copy(), where=above[: stop - start, : stop - start])
         matrix[start:stop, stop:] = matrix[stop:, start:stop].T
 
 
