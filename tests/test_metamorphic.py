@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, make_friedman1
+from threadpoolctl import threadpool_limits
 
 from sklearn_sketchgn import SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
@@ -109,3 +110,16 @@ def test_float32_batches_err_no_more_than_float64_ones(monkeypatch):
         lambda self, X, y, weight, dtype, ones: arrays(self, X, y, weight, np.float64, ones=ones),
     )
     assert error() == pytest.approx(single, rel=0.02)
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+def test_the_number_of_blas_threads_changes_round_off_only(solver):
+    X, y = make_friedman1(300, noise=0.5, random_state=0)
+    model = SketchGNRegressor(
+        32, alpha=1.0, batch_size=None, tol=1e-4, solver=solver, random_state=0
+    )
+    predicted = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            predicted.append(model.fit(X, y).predict(X))
+    np.testing.assert_allclose(*predicted, rtol=1e-6, atol=1e-6 * np.abs(y).max())
