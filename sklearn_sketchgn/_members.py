@@ -30,7 +30,7 @@ def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=No
 
 
 def run_members(run, starts, *, n_jobs=None):
-    """Return ``run(*start)`` for every start, in parallel threads.
+    """Return ``run(*start)`` for every start, in parallel threads; a single one in this thread.
 
     Several members run with one BLAS thread each, restored afterwards: the only place where the
     package touches BLAS threads.
@@ -40,18 +40,10 @@ def run_members(run, starts, *, n_jobs=None):
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return run(*start)
 
-    return in_threads(quiet, starts, n_jobs)
-
-
-def in_threads(function, arguments, n_jobs):
-    """Return ``function(*each)`` for every tuple of arguments; a single one in this thread."""
-    arguments = list(arguments)
-    if len(arguments) == 1:
-        return [function(*arguments[0])]
+    if len(starts) == 1:
+        return [quiet(*starts[0])]
     with threadpool_limits(limits=1, user_api="blas"):
-        return Parallel(n_jobs=n_jobs, prefer="threads")(
-            delayed(function)(*each) for each in arguments
-        )
+        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(quiet)(*start) for start in starts)
 
 
 def combine(folded):

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.linalg import eigh
 
+from ._training import subset
+
 # Most inducing rows, and most numbers kept (2 MB): on wide tables there are fewer inducing rows.
 _INDUCING, _STORED = 256, 2**18
 
@@ -45,13 +47,6 @@ def spread_at(coordinates, eigenvalues, diagonal, ridge):
     squares = coordinates**2
     outside = np.maximum(diagonal - squares.sum(axis=1), 0)
     return 1 + squares @ (1 / (eigenvalues + ridge)) + outside / ridge
-
-
-def subset(n_samples, most, rng):
-    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
-    if n_samples <= most:
-        return np.arange(n_samples)
-    return np.sort(rng.choice(n_samples, most, replace=False))
 
 
 def unscaled_rows(data):

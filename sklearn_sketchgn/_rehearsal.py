@@ -11,10 +11,10 @@ from math import ceil
 
 import numpy as np
 
-from ._members import in_threads
+from ._members import run_members
 from ._network import initialise, initialise_paper
 from ._penalty import even_places
-from ._training import HISTORY_KEYS, run_all_rows, run_batches
+from ._training import run_all_rows, run_batches
 
 #: Share of the rows that are held out.
 HELD_OUT = 0.2
@@ -52,11 +52,11 @@ def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):
     kept = data.take(~held_out)
 
     def run(training, member_rng):
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return _repeat(training, kept, batch_size, member_rng).evaluate(data.rows)
+        return _repeat(training, kept, batch_size, member_rng).evaluate(data.rows)
 
     members = [outcome.training for outcome in outcomes]
-    predictions = in_threads(run, zip(members, rng.spawn(len(members)), strict=True), n_jobs)
+    starts = list(zip(members, rng.spawn(len(members)), strict=True))
+    predictions = run_members(run, starts, n_jobs=n_jobs)
     return sum(values.astype(np.float64) for values in predictions) / len(members)
 
 
@@ -67,15 +67,8 @@ def _repeat(training, kept, batch_size, rng):
     fresh = make(len(final.hidden), final.hidden.shape[1], final.output.shape[1], rng)
     start = _MEMORY * final.parameters() + (1 - _MEMORY) * fresh.parameters()
     taken = training.history["damping"]
-    again = replace(
-        training,
-        network=final.with_parameters(start.astype(final.hidden.dtype)),
-        damping=taken[0],
-        growth=2.0,
-        previous_step=None,
-        rng=rng,
-        history={key: [] for key in HISTORY_KEYS},
-    )
+    network = final.with_parameters(start.astype(final.hidden.dtype))
+    again = replace(training.fresh(network, training.alpha), damping=taken[0], growth=2.0, rng=rng)
     n_steps = ceil(_STEPS * len(taken))
     if batch_size is None:
         run_all_rows(again, kept, n_steps=n_steps, tol=0.0, after_step=lambda _: False)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._losses import SquaredError
 from ._penalty import PenaltySearch, choose_alpha
+from ._step import square
 from ._threshold import choose_threshold
 from ._training import Training, run_all_rows, run_batches
 
@@ -250,7 +251,7 @@ class Watch:
         self.best_loss, self.waited = np.inf, 0
         self.why_stopped = ""
         residual = self._residual(data)
-        self.first_error = _square(residual)
+        self.first_error = square(residual)
         # Validation losses are compared in units of the largest target: its square may overflow.
         self.unit = np.max(training.output_scale)
         self.note(self._loss(residual, data))
@@ -284,7 +285,7 @@ class Watch:
         if not self.training.network.train_output:
             return False
         # Written so that NaN counts as worse.
-        return not _square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
+        return not square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
 
     def _residual(self, data):
         outputs = self.training.network.evaluate(data.rows)
@@ -296,9 +297,3 @@ class Watch:
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""
         return self.training.network if self.validation is None else self.best
-
-
-def _square(vector):
-    """Return ||v||^2 with float64 accumulation."""
-    vector = vector.astype(np.float64, copy=False)
-    return float(vector @ vector)

@@ -45,7 +45,7 @@ class Subproblem:
 
     def value(self):
         """Return 1/2 ||root_loss||^2 + 1/2 alpha ||P theta||^2, summed in float64."""
-        return 0.5 * (_square(self.root_loss) + self.alpha * _square(self.penalised_theta))
+        return 0.5 * (square(self.root_loss) + self.alpha * square(self.penalised_theta))
 
     def gradient(self):
         """Return J'r + alpha P theta."""
@@ -111,7 +111,7 @@ class Subproblem:
         if not np.isfinite(step).all():
             return moved, np.nan
         errors = self.loss_function.root_loss(moved.evaluate(data.rows), data.rows, data.targets)
-        size = _square(errors.ravel()) + self.alpha * _square(self._mask * moved.parameters())
+        size = square(errors.ravel()) + self.alpha * square(self._mask * moved.parameters())
         return moved, 0.5 * size
 
     def predicted_decrease(self, step):
@@ -122,7 +122,7 @@ class Subproblem:
         return -(linear + 0.5 * (image @ image + self.alpha * (moved @ moved)))
 
 
-def _square(vector):
+def square(vector):
     """Return ||v||^2 with float64 accumulation."""
     vector = vector.astype(np.float64, copy=False)
     return float(vector @ vector)

@@ -13,7 +13,7 @@ import numpy as np
 from ._losses import HUBER_EPSILON, robust_deviation
 from ._network import initialise
 from ._penalty import even_places
-from ._training import run_batches
+from ._training import run_batches, subset
 
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.
 _ROUNDS, _FOLDS, _HELD_OUT = 2, 2, 0.2
@@ -38,8 +38,7 @@ def choose_threshold(training, data, *, batch_size):
     batch_size : int
         Rows of a batch.
     """
-    if len(data) > _ROWS:
-        data = data.take(np.sort(training.rng.choice(len(data), _ROWS, replace=False)))
+    data = data.take(subset(len(data), _ROWS, training.rng))
     place = even_places(data, training.rng)[0]
     threshold = np.full(data.targets.shape[1], HUBER_EPSILON)
     for _ in range(_ROUNDS):

@@ -75,6 +75,13 @@ class TrainingData:
         return len(self.rows)
 
 
+def subset(n_samples, most, rng):
+    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
+    if n_samples <= most:
+        return np.arange(n_samples)
+    return np.sort(rng.choice(n_samples, most, replace=False))
+
+
 @dataclass
 class Training:
     """The state of one fit, all that a later fit needs to go on from here.

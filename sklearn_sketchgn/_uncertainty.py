@@ -17,10 +17,11 @@ import numpy as np
 from ._error_scale import fit_error_scale
 from ._members import combine
 from ._network import Network
-from ._posterior import BLOCK, Posterior, spread_at, subset, unscaled_rows
+from ._posterior import BLOCK, Posterior, spread_at, unscaled_rows
 from ._rehearsal import held_out_rows, rehearse
 from ._scaling import Scaling
 from ._tangent_kernel import TangentKernel
+from ._training import subset
 
 # Rows a fit must have visited for each row that enters the posterior: this keeps the cost at a
 # small share of the fit's. In any case 256 rows, and no more than 4096.
