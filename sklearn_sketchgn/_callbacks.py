@@ -43,7 +43,7 @@ class CallbackObserver:
             stop = self._end_leaf(lambda: self._state(watch))
         if self._n_left and not stop:
             self._n_left -= 1
-            in_batches = len(watch.training.history["objective"]) < watch.plan.batch_steps
+            in_batches = len(watch.training.history["objective"]) < watch.plan.steps_in_batches
             name = "epoch of batches" if in_batches else "step on all rows"
             self._leaf = self._root.subcontext(task_name=name)
             self._leaf.call_on_fit_task_begin(**self._arguments)

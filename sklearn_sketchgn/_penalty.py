@@ -6,12 +6,9 @@ penalty. It obeys the recursion of the steps, differentiated, and costs one more
 factor that a step has anyway. On held-out rows, z says in which direction to move alpha.
 """
 
-from math import exp, log
+from math import ceil, exp, log
 
 import numpy as np
-
-from ._network import initialise, initialise_paper
-from ._training import SEARCH_SHARE, run_batches
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -31,9 +28,8 @@ _LARGEST_MOVE = log(10.0)
 # penalty does not matter early, and cannot return when it does (kin8nm: 0.075, with it 0.072).
 _LEAST_CORRELATION = 0.07
 
-# Neurons of a network that is trained for its penalty only.
-_PROBE_WIDTH = 256
-
+# Adjustments of alpha in one cycle.
+_ADJUSTMENTS = 16
 
 # Rows in one block of temporaries.
 _ROWS = 2**16
@@ -54,6 +50,8 @@ class PenaltySearch:
         All training rows.
     rng : numpy.random.Generator
         Which rows judge.
+    cycle_steps : int
+        Steps during which alpha is adjusted sixteen times.
 
     Attributes
     ----------
@@ -61,9 +59,12 @@ class PenaltySearch:
         The rows to train on meanwhile, and those that judge.
     row_weight : float
         Mean weight of a distinct row: the same for weights and for repeated rows.
+    interval : int
+        Steps between two adjustments.
     """
 
-    def __init__(self, data, rng):
+    def __init__(self, data, rng, cycle_steps):
+        self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
         place, n_distinct = even_places(data, rng)
         self.row_weight = float(data.weights.sum()) / n_distinct
         share = min(max(_HELD_OUT, _FEWEST_JUDGES / n_distinct), 0.5)
@@ -76,6 +77,12 @@ class PenaltySearch:
     def start(self, training):
         """Set alpha to where the search begins, in the units of the user's weights."""
         training.alpha = START * self.row_weight * training.weight_unit
+
+    def bounded(self, training, alpha):
+        """Return alpha within its bounds, all in the units of the user's weights."""
+        unit = self.row_weight * training.weight_unit
+        least = training.loss_function.least_alpha(len(training.network.intercept))
+        return min(max(alpha, max(LOWEST, least) * unit), HIGHEST * unit)
 
     def follow(self, training, problem, state, damping, step, length):
         """Differentiate one step of the batch phase.
@@ -104,6 +111,17 @@ class PenaltySearch:
         )
         self._sensitivity += step.dtype.type(length) * self._step_sensitivity
 
+    def error(self, training):
+        """Return the judges' sum of squared errors; 0 where no row judges."""
+        if not len(self.judges):
+            return 0.0
+        return self._judge(training, training.subproblem(self.judges))[1]
+
+    def _judge(self, training, problem):
+        residual = problem.residual.astype(np.float64)
+        judged = training.loss_function.judged_residual(residual, self.judges.rows)
+        return residual, float(judged @ judged)
+
     def adjust(self, training):
         """Move alpha by one Newton step on the squared error of the judges, in log(alpha).
 
@@ -113,10 +131,9 @@ class PenaltySearch:
         if self._sensitivity is None or not len(self.judges):
             return
         problem = training.subproblem(self.judges)
-        residual = problem.residual.astype(np.float64)
+        residual, size = self._judge(training, problem)
         change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
-        judged = training.loss_function.judged_residual(residual, self.judges.rows)
-        size, effect = float(judged @ judged), float(change @ change)
+        effect = float(change @ change)
         slope = float(residual @ change)
         if not np.isfinite(slope + effect + size):
             self._sensitivity = self._step_sensitivity = None
@@ -128,55 +145,7 @@ class PenaltySearch:
         curvature = effect + size * one_row
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
-            unit = self.row_weight * training.weight_unit
-            least = training.loss_function.least_alpha(len(training.network.intercept))
-            alpha = max(training.alpha * exp(move), max(LOWEST, least) * unit)
-            training.alpha = min(alpha, HIGHEST * unit)
-
-
-def choose_alpha(training, data, *, batch_size, n_steps):
-    """Return a penalty for a network that has no batch phase to search along.
-
-    Another network of at most 256 neurons is trained for as long as its search lasts.
-
-    Parameters
-    ----------
-    training : Training
-        The fit at its start: supplies the solver, sketch, generator, damping and momentum, and
-        tells how many outputs there are and whether they are trained.
-    data : TrainingData
-        The training rows.
-    batch_size : int
-        Rows of a batch.
-    n_steps : int
-        Steps of the whole schedule, of which the search takes a share.
-
-    Returns
-    -------
-    float
-        alpha, in the units of the user's weights.
-    """
-    network = training.network
-    make = initialise if network.train_output else initialise_paper
-    width = min(len(network.hidden), _PROBE_WIDTH)
-    rng = training.rng.spawn(1)[0]
-    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
-    probe = training.fresh(start.astype(data.rows.dtype), 0.0)
-    probe.rng, search = rng, PenaltySearch(data, rng)
-    search.start(probe)
-
-    def searched(loss):
-        return len(probe.history["alpha"]) >= SEARCH_SHARE * n_steps
-
-    run_batches(
-        probe,
-        data,
-        n_steps=n_steps,
-        batch_size=batch_size,
-        after_epoch=searched,
-        search=search,
-    )
-    return probe.alpha
+            training.alpha = self.bounded(training, training.alpha * exp(move))
 
 
 def even_places(data, rng):

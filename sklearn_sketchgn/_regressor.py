@@ -26,9 +26,10 @@ from ._losses import LOSSES, bounded_exp
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._pickling import stamped, unstamped
+from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
-from ._schedule import Settings, auto_batch_size
+from ._schedule import Settings
 from ._strategies import resolve_strategy
 from ._streaming import Stream, advance, can_stream, check_stream, stream_after_fit
 from ._training import STOP_REASONS, TrainingData
@@ -96,7 +97,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     validation_fraction : float in (0, 1), default=0.1
         Fraction of the rows to hold out.
     n_iter_no_change : int, default=10
-        Epochs (steps on all rows) without improvement that end an early-stopped fit.
+        Epochs (steps on all rows) without improvement that end an early-stopped fit, counted
+        from the middle of the last fall of the step lengths on.
     n_members : int, default=1
         Number of networks of ``width`` neurons that are trained from different starts and
         averaged into one network of ``n_members * width`` neurons.

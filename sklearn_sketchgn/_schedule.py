@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from ._cycles import choose_alpha, search_penalty
 from ._losses import SquaredError
-from ._penalty import PenaltySearch, choose_alpha
+from ._penalty import PenaltySearch
+from ._plan import auto_batch_size, plan_steps
 from ._step import square
 from ._threshold import choose_threshold
 from ._training import Training, run_all_rows, run_batches
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
-#: Steps of the batch phase, steps on all rows, and steps on all rows without a batch phase.
-BATCH_STEPS, FINAL_STEPS, ADAPTIVE_STEPS = 1500, 10, 200
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
 _ROUND_OFF = 1e-5
@@ -51,86 +51,6 @@ class Outcome:
     loss_steps: list = field(default_factory=list)
 
 
-@dataclass
-class Plan:
-    """The most steps that a fit may take, and their costs in arbitrary units.
-
-    Attributes
-    ----------
-    batch_steps, all_steps : int
-        Steps of the two phases.
-    n_batches : int
-        Batches of an epoch.
-    batch_cost, all_cost : float
-        Cost of one step.
-    """
-
-    batch_steps: int
-    all_steps: int
-    n_batches: int
-    batch_cost: float
-    all_cost: float
-
-    @property
-    def n_notes(self):
-        """Epochs and steps on all rows: how often observers are called after the first time."""
-        return ceil(self.batch_steps / self.n_batches) + self.all_steps
-
-    def share_done(self, steps):
-        """Return the fraction of the work that so many steps are."""
-        batches = min(steps, self.batch_steps)
-        done = batches * self.batch_cost + (steps - batches) * self.all_cost
-        whole = self.batch_steps * self.batch_cost + self.all_steps * self.all_cost
-        return done / whole
-
-
-def plan_steps(settings, n_samples, network):
-    """Return the :class:`Plan` of a fit."""
-    batch_steps, all_steps = n_steps(settings, n_samples, network)
-    n_batches = ceil(n_samples / (settings.batch_size or n_samples))
-    rows = ceil(n_samples / n_batches)
-    return Plan(
-        batch_steps,
-        all_steps,
-        n_batches,
-        _operations(rows, network),
-        _operations(n_samples, network),
-    )
-
-
-def auto_batch_size(n_outputs):
-    """Return the rows of a batch: 256 for one or two outputs, fewer for more (at least 64)."""
-    return int(np.clip(512 // n_outputs, 64, 256))
-
-
-def n_steps(settings, n_samples, network):
-    """Return the numbers of steps of the batch phase and of the phase on all rows.
-
-    With ``max_iter="auto"`` the second phase has at most ``FINAL_STEPS`` steps and is left out
-    where it would cost more than half of the first: on large tables it changes the error little
-    (benchmarks/accuracy.py: kin8nm, power and protein by less than 2 %).
-    """
-    total, size = settings.max_iter, settings.batch_size
-    if size is None:
-        return 0, ADAPTIVE_STEPS if total is None else total
-    if total is not None:
-        return total - total // 10, total // 10
-    n_batches = ceil(n_samples / size)
-    batch_steps = max(1, round(BATCH_STEPS / n_batches)) * n_batches
-    batch_rows = ceil(n_samples / n_batches)
-    first = batch_steps * _operations(batch_rows, network)
-    return batch_steps, int(min(FINAL_STEPS, 0.5 * first / _operations(n_samples, network)))
-
-
-def _operations(n_samples, network):
-    """Return the multiplications of a direct step on so many rows, to an order of magnitude."""
-    width, n_features = network.hidden.shape
-    n_rows = n_samples * network.output.shape[1]
-    if n_rows <= network.n_parameters:
-        return n_rows**2 * (2 * width + n_features + n_rows / 3)
-    return network.n_parameters**2 * (n_rows + network.n_parameters / 3)
-
-
 def train(settings, data, network, scaling, rng, *, validation=None, resume=None, observers=()):
     """Train a network on standardised data and return the :class:`Outcome`.
 
@@ -155,33 +75,14 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         after every accepted step on all rows; True ends the fit.
     """
     training = _start(settings, data, network, scaling, rng, resume)
-    search = None
-    if settings.alpha is None and resume is None and settings.batch_size is not None:
-        search = PenaltySearch(data, rng)
-        search.start(training)
-    plan = plan_steps(settings, len(data), network)
+    searching = settings.alpha is None and resume is None and settings.batch_size is not None
+    plan = plan_steps(settings, len(data), network, searching=searching)
     watch = Watch(settings, data, training, validation, plan, observers)
-    batch_steps, all_steps = plan.batch_steps, plan.all_steps
-    stopped, reason = False, "schedule"
+    search = PenaltySearch(data, rng, plan.cycle_steps) if searching else None
+    if search is not None:
+        search.start(training)
     try:
-        if batch_steps:
-            stopped = run_batches(
-                training,
-                data,
-                n_steps=batch_steps,
-                batch_size=settings.batch_size,
-                after_epoch=watch.note,
-                search=search,
-            )
-            reason = watch.why_stopped if stopped else reason
-        if all_steps and not stopped:
-            reason = run_all_rows(
-                training, data, n_steps=all_steps, tol=settings.tol, after_step=watch.note
-            )
-            if reason == "early stopping":
-                reason = watch.why_stopped
-            if reason == "max_iter" and batch_steps and settings.max_iter is None:
-                reason = "schedule"
+        reason = _run_phases(training, data, plan, watch, search)
     except KeyboardInterrupt:
         if not training.history["objective"]:
             raise
@@ -197,6 +98,40 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
         training.network = watch.first
         reason = reason if reason in ("interrupted", "memory") else "worse"
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
+
+
+def _run_phases(training, data, plan, watch, search):
+    """Search for alpha, train on batches, then on all rows; return which test ended it."""
+    settings = watch.settings
+    if search is not None:
+        if search_penalty(
+            training,
+            search,
+            batch_size=ceil(len(search.kept) / plan.n_batches),
+            n_cycles=plan.n_cycles,
+            cycle_steps=plan.cycle_steps,
+            after_epoch=watch.note,
+        ):
+            return watch.why_stopped
+        watch.plan = plan.after_search(len(training.history["objective"]))
+    if plan.batch_steps and run_batches(
+        training,
+        data,
+        n_steps=plan.batch_steps,
+        batch_size=settings.batch_size,
+        after_epoch=watch.note,
+    ):
+        return watch.why_stopped
+    if not plan.all_steps:
+        return "schedule"
+    reason = run_all_rows(
+        training, data, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
+    )
+    if reason == "early stopping":
+        return watch.why_stopped
+    if reason == "max_iter" and plan.batch_steps and settings.max_iter is None:
+        return "schedule"
+    return reason
 
 
 def _memory_advice(settings, data, network):
@@ -236,7 +171,7 @@ def _start(settings, data, network, scaling, rng, resume):
         threshold = choose_threshold(training, data, batch_size=size)
         training.loss_function = replace(training.loss_function, threshold=threshold)
     if settings.alpha is None and settings.batch_size is None:
-        training.alpha = choose_alpha(training, data, batch_size=size, n_steps=BATCH_STEPS)
+        training.alpha = choose_alpha(training, data, batch_size=size)
     return training
 
 
@@ -273,7 +208,8 @@ class Watch:
         current = self._loss(self._residual(self.validation), self.validation, self.unit)
         self.validation_losses.append(float(current * self.unit**2))
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
-        self.waited = 0 if current < enough else self.waited + 1
+        improved = current < enough or not self.plan.steps_are_short(self.steps[-1])
+        self.waited = 0 if improved else self.waited + 1
         if current < self.best_loss:
             self.best, self.best_loss = self.training.network, current
 

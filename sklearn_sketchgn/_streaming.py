@@ -5,12 +5,13 @@ from math import ceil
 
 import numpy as np
 
+from ._cycles import choose_alpha
 from ._members import run_members
 from ._network import Network, initialise
-from ._penalty import choose_alpha
+from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
-from ._schedule import AUTO_DAMPING, Outcome, auto_batch_size
-from ._training import Training, TrainingData, run_batches
+from ._schedule import AUTO_DAMPING, Outcome
+from ._training import STEP_LENGTH, Training, TrainingData, run_batches
 
 # Rows to see before anything but the mean is learnt: the initial weights are drawn in units of the
 # deviations, and those of a few rows can be wrong by any factor.
@@ -22,9 +23,8 @@ _WARM_UP = 32
 # 1.5 1.12; without it, blocks of one row end above the error of the mean on three tables of four.
 _SMALL_BLOCK_POWER = 1.25
 
-# The penalty of a stream before a block of so many rows has come, by which it can be chosen, and
-# the steps of the schedule that the choice takes its share of.
-_FIRST_ALPHA, _LEAST_ROWS, _SEARCH_STEPS = 0.3, 64, 400
+# The penalty of a stream before a block of so many rows has come, by which it can be chosen.
+_FIRST_ALPHA, _LEAST_ROWS = 0.3, 64
 
 
 @dataclass
@@ -201,7 +201,7 @@ def _with_alpha(stream, settings, training, data):
         return stream
     training = replace(training, total_weight=float(data.weights.sum()))
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-    chosen = choose_alpha(training, data, batch_size=size, n_steps=_SEARCH_STEPS)
+    chosen = choose_alpha(training, data, batch_size=size)
     rows = stream.alpha_rows + len(data)
     kept = stream.alpha_rows / rows
     alpha = float(np.exp(kept * np.log(max(stream.alpha, 1e-300)) + (1 - kept) * np.log(chosen)))
@@ -218,7 +218,7 @@ def _pass_over(training, data, batch_size, *, learn):
             n_steps=ceil(len(data) / batch_size),
             batch_size=batch_size,
             after_epoch=losses.append,
-            falling=False,
+            last_length=STEP_LENGTH,
         )
     else:
         residual = training.network.evaluate(data.rows) - data.targets

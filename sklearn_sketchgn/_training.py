@@ -10,14 +10,8 @@ from ._losses import SquaredError
 from ._network import Network
 from ._step import Subproblem
 
-#: Length of the first step of the batch phase; it falls linearly to 0.
+#: Length of the first step of a batch phase, and by default its fall to the last one.
 STEP_LENGTH = 0.3
-
-#: The first share of the batch phase, in which alpha is searched for and rows are held out.
-SEARCH_SHARE = 0.6
-
-# How often alpha is adjusted: so many times if the search lasted for the whole batch phase.
-_ADJUSTMENTS = 80
 
 # A batch step that multiplies the objective of its own batch by this is halved, so many times.
 _BLOW_UP, _HALVINGS = 1.5, 6
@@ -145,8 +139,17 @@ class Training:
             self.history[key].append(entry[key])
 
 
-def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None, falling=True):
-    """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly to 0.
+def run_batches(
+    training,
+    data,
+    *,
+    n_steps,
+    batch_size,
+    after_epoch,
+    last_length=0.0,
+    search=None,
+):
+    """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly from 0.3.
 
     p is the minimiser of the batch's subproblem with the momentum inside (SPRING: Goldshlager,
     Abrahamsen, Lin, 2024). Batches have equal size and every row is used once an epoch; with one
@@ -163,11 +166,10 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None
     after_epoch : callable
         Called after every epoch with the mean loss of its batches, each before its step; True ends
         the phase.
+    last_length : float, default=0.0
+        What lr_t falls to; ``STEP_LENGTH`` keeps it as it is, for a stream that has no end.
     search : PenaltySearch or None
-        Adjusts alpha during the first ``SEARCH_SHARE`` of the steps. Meanwhile the batches are made
-        of ``search.kept``, as many an epoch and so smaller ones; then the held-out rows join.
-    falling : bool, default=True
-        False keeps lr_t as it is at first, for a stream that has no end to fall to.
+        Adjusts alpha between the steps.
 
     Returns
     -------
@@ -175,22 +177,18 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch, search=None
         Whether ``after_epoch`` ended the phase.
     """
     n_batches = ceil(len(data) / batch_size)
-    searching = 0 if search is None else SEARCH_SHARE * n_steps
-    interval = ceil(n_steps / _ADJUSTMENTS)
     step = 0
     while step < n_steps:
-        rows = search.kept if step < searching else data
-        order = training.rng.permutation(len(rows)) if n_batches > 1 else None
+        order = training.rng.permutation(len(data)) if n_batches > 1 else None
         values = []
         for index in range(min(n_batches, n_steps - step)):
             # Strided slices of the permutation: sizes differ by at most one row.
-            batch = rows if order is None else rows.take(order[index::n_batches])
-            length = STEP_LENGTH * (1 - step / n_steps) if falling else STEP_LENGTH
-            follower = search if step < searching else None
-            values.append(_batch_step(training, batch, length, follower))
+            batch = data if order is None else data.take(order[index::n_batches])
+            length = STEP_LENGTH + (last_length - STEP_LENGTH) * (step / n_steps)
+            values.append(_batch_step(training, batch, length, search))
             step += 1
-            if follower is not None and step % interval == 0:
-                follower.adjust(training)
+            if search is not None and step % search.interval == 0:
+                search.adjust(training)
         if after_epoch(float(np.mean(values))):
             return True
     return False

@@ -172,7 +172,7 @@ MUTANTS = [
     Mutant(
         "step length that does not fall",
         "_training.py",
-        "length = STEP_LENGTH * (1 - step / n_steps)",
+        "length = STEP_LENGTH + (last_length - STEP_LENGTH) * (step / n_steps)",
         "length = STEP_LENGTH",
         "tests/test_training.py::test_step_length_falls_linearly",
     ),
@@ -239,6 +239,20 @@ MUTANTS = [
         "training.damping, training.growth = resume.damping, resume.growth",
         "pass",
         "tests/test_estimator.py::test_warm_starts_of_one_step_are_one_fit_of_several",
+    ),
+    Mutant(
+        "cycle kept that the judges do not confirm",
+        "_cycles.py",
+        "if not error < (1 - _WORTH) * least:",
+        "if False:",
+        "tests/test_cycles.py::test_smaller_penalties_are_tried_while_the_judges_gain",
+    ),
+    Mutant(
+        "penalty of the last cycle instead of the best",
+        "_cycles.py",
+        "training.network, training.alpha, training.previous_step = best",
+        "pass",
+        "tests/test_cycles.py::test_smaller_penalties_are_tried_while_the_judges_gain",
     ),
     Mutant(
         "judging rows trained on",

@@ -7,7 +7,7 @@ from sklearn.datasets import load_diabetes
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
-from sklearn_sketchgn._training import SEARCH_SHARE, Training, TrainingData, run_batches
+from sklearn_sketchgn._training import Training, TrainingData, run_batches
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -49,7 +49,7 @@ class Following(PenaltySearch):
     """Follows a fit on all rows and leaves alpha alone."""
 
     def __init__(self, data):
-        self.kept, self.judges = data, data
+        self.kept, self.judges, self.interval = data, data, 1
         self._sensitivity = self._step_sensitivity = None
 
     def adjust(self, training):
@@ -70,7 +70,7 @@ def test_the_sensitivity_is_the_derivative_of_the_trained_parameters(rng):
             data,
             n_steps=n_steps,
             batch_size=40,
-            after_epoch=lambda _: len(training.history["alpha"]) >= SEARCH_SHARE * n_steps,
+            after_epoch=lambda _: len(training.history["alpha"]) >= 0.6 * n_steps,
             search=search,
         )
         return training.network.parameters()
@@ -87,7 +87,7 @@ def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
     # The judges' residual is made to be sign * J z plus a little: exp(-sign) alpha removes it.
     data = standardised(rng, 200)
     training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng)
+    search = PenaltySearch(data, rng, 300)
     search._sensitivity = rng.standard_normal(training.network.n_parameters)
     problem = training.subproblem(search.judges)
     change = problem.jacobian.matvec(search._sensitivity)
@@ -104,7 +104,7 @@ def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
 def test_a_promise_too_small_is_ignored(rng):
     data = standardised(rng, 200)
     training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng)
+    search = PenaltySearch(data, rng, 300)
     search._sensitivity = rng.standard_normal(training.network.n_parameters)
     change = training.subproblem(search.judges).jacobian.matvec(search._sensitivity)
     across = rng.standard_normal(len(change))
@@ -118,7 +118,7 @@ def test_a_promise_too_small_is_ignored(rng):
 def test_a_sensitivity_that_is_not_finite_starts_again(rng):
     data = standardised(rng, 50)
     training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng)
+    search = PenaltySearch(data, rng, 300)
     search._sensitivity = np.full(training.network.n_parameters, np.inf)
     with np.errstate(invalid="ignore"):
         search.adjust(training)
@@ -130,12 +130,13 @@ def test_rows_are_held_out_at_first_and_join_later(rng):
     X, y = smooth_table(rng, 0.3, n_samples=200)
     model = SketchGNRegressor(width=8, max_iter=100, random_state=0).fit(X, y)
     sizes = model.history_["batch_size"]
+    # 90 steps on batches, of which the search has three cycles of 18.
     n_batches, n_searching = 90, 54
     assert set(sizes[:n_searching]) == {160}
     assert set(sizes[n_searching:n_batches]) == {200}
     alphas = model.history_["alpha"]
     assert alphas[0] == START
-    assert len(set(alphas[:n_searching])) > 5
+    assert len(set(alphas[:18])) > 5
     assert len(set(alphas[n_searching:])) == 1
 
 
@@ -145,7 +146,7 @@ def test_equal_rows_are_held_out_together(rng):
     data = TrainingData(rows, rng.standard_normal((40, 1)), np.ones(40)).take(
         np.tile(np.arange(40), 3)
     )
-    search = PenaltySearch(data, rng)
+    search = PenaltySearch(data, rng, 300)
     assert len(search.judges) == len(search.kept) == 3 * 20
     judged = {tuple(row) for row in search.judges.rows}
     assert not judged & {tuple(row) for row in search.kept.rows}

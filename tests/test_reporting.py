@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import SketchGNRegressor
 from sklearn_sketchgn import _reporting as reporting
-from sklearn_sketchgn._schedule import Plan
+from sklearn_sketchgn._plan import Plan
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,22 @@ def test_durations(seconds, text):
 
 
 def test_work_is_counted_by_its_cost():
-    plan = Plan(batch_steps=90, all_steps=10, n_batches=4, batch_cost=1.0, all_cost=4.0)
+    costs = {"n_batches": 4, "batch_cost": 1.0, "all_cost": 4.0}
+    plan = Plan(n_cycles=0, cycle_steps=0, batch_steps=90, all_steps=10, **costs)
     assert plan.share_done(45) == pytest.approx(45 / 130)
     assert plan.share_done(95) == pytest.approx((90 + 20) / 130)
     assert plan.share_done(100) == 1
     assert reporting._remaining(plan, 65) == pytest.approx(1.0)
     assert plan.n_notes == 23 + 10
+
+
+def test_a_search_that_ends_early_leaves_less_work():
+    costs = {"n_batches": 4, "batch_cost": 1.0, "all_cost": 4.0}
+    plan = Plan(n_cycles=5, cycle_steps=18, batch_steps=60, all_steps=10, search_steps=90, **costs)
+    assert plan.n_notes == 5 * 5 + 15 + 10
+    assert plan.share_done(54) == pytest.approx(54 / 190)
+    assert plan.after_search(54).share_done(54) == pytest.approx(54 / 154)
+    assert plan.after_search(54).share_done(124) == 1
 
 
 @pytest.mark.parametrize("validation", [False, True])

@@ -1,0 +1,120 @@
+"""alpha="auto": train in cycles, each under a penalty that rows unseen in training confirm.
+
+The step lengths of a cycle fall from their full value to a tenth of it, so that the judges see a
+network about as good as its penalty lets it become. The next cycle begins again with full steps.
+"""
+
+from math import isfinite
+
+from ._network import initialise, initialise_paper
+from ._penalty import PenaltySearch
+from ._plan import CYCLE_STEPS
+from ._training import STEP_LENGTH, run_batches
+
+# Between cycles alpha moves by this factor.
+_FACTOR = 4.0
+
+# A cycle must lower the judges' mean squared error by this share to be kept.
+_WORTH = 0.01
+
+# The share of its first length that the last step of a cycle has.
+_LAST_SHARE = 0.1
+
+# Neurons and cycles of a network that is trained for its penalty only.
+_PROBE_WIDTH, _PROBE_CYCLES = 256, 3
+
+
+def search_penalty(training, search, *, batch_size, n_cycles, cycle_steps, after_epoch):
+    """Train on the kept rows in cycles, and go on to smaller penalties while the judges gain.
+
+    In the first cycle the search moves alpha. Every later one starts from the best so far, first
+    with a quarter of its alpha and, if that has never paid, with four times as much. So a smooth
+    table is trained for as long as it improves, and a noisy one ends after three cycles.
+
+    Parameters
+    ----------
+    training : Training
+        Updated in place: its network and alpha become those at the end of the best cycle.
+    search : PenaltySearch
+        Holds the rows, and moves alpha in the first cycle.
+    batch_size, n_cycles, cycle_steps : int
+        Upper bounds of the rows of a batch and of the cycles, and the steps of one.
+    after_epoch : callable
+        See :func:`run_batches`.
+
+    Returns
+    -------
+    bool
+        Whether ``after_epoch`` ended the search.
+    """
+
+    def run(start, factor, follower=None):
+        training.network, training.alpha, training.previous_step = start
+        training.alpha = search.bounded(training, factor * training.alpha)
+        stopped = run_batches(
+            training,
+            search.kept,
+            n_steps=cycle_steps,
+            batch_size=batch_size,
+            last_length=_LAST_SHARE * STEP_LENGTH,
+            after_epoch=after_epoch,
+            search=follower,
+        )
+        end = training.network, training.alpha, training.previous_step
+        return stopped, search.error(training), end
+
+    start = training.network, training.alpha, training.previous_step
+    stopped, least, best = run(start, 1.0, search)
+    n_left = n_cycles - 1 if isfinite(least) and least > 0 else 0
+    for factor in (1 / _FACTOR, _FACTOR):
+        paid = False
+        while n_left and not stopped:
+            n_left -= 1
+            stopped, error, end = run(best, factor)
+            if not error < (1 - _WORTH) * least:
+                break
+            least, best, paid = error, end, True
+        if paid:
+            break
+    if not stopped:
+        training.network, training.alpha, training.previous_step = best
+    return stopped
+
+
+def choose_alpha(training, data, *, batch_size):
+    """Return a penalty for a network that has no batch phase to search along.
+
+    Another network of at most 256 neurons is trained in up to three cycles.
+
+    Parameters
+    ----------
+    training : Training
+        The fit at its start: supplies the solver, sketch, generator, damping and momentum, and
+        tells how many outputs there are and whether they are trained.
+    data : TrainingData
+        The training rows.
+    batch_size : int
+        Rows of a batch.
+
+    Returns
+    -------
+    float
+        alpha, in the units of the user's weights.
+    """
+    network = training.network
+    make = initialise if network.train_output else initialise_paper
+    width = min(len(network.hidden), _PROBE_WIDTH)
+    rng = training.rng.spawn(1)[0]
+    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
+    probe = training.fresh(start.astype(data.rows.dtype), 0.0)
+    probe.rng, search = rng, PenaltySearch(data, rng, CYCLE_STEPS)
+    search.start(probe)
+    search_penalty(
+        probe,
+        search,
+        batch_size=batch_size,
+        n_cycles=_PROBE_CYCLES,
+        cycle_steps=CYCLE_STEPS,
+        after_epoch=lambda _: False,
+    )
+    return probe.alpha

@@ -1,0 +1,126 @@
+"""The cycles in which alpha="auto" trains: which are tried, which is kept, when they end."""
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn import SketchGNRegressor, _cycles
+from sklearn_sketchgn._cycles import search_penalty
+from sklearn_sketchgn._losses import SquaredError
+from sklearn_sketchgn._plan import CYCLE_STEPS, SETTLING_STEPS
+from sklearn_sketchgn._training import STEP_LENGTH
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
+)
+
+
+class Trained:
+    """A training whose network is only the list of penalties it has been trained with."""
+
+    def __init__(self, alpha=1.0):
+        self.network, self.alpha, self.previous_step = (), alpha, None
+        self.loss_function = SquaredError()
+
+
+class Judges:
+    """Rows whose error depends on the last penalty by a given rule."""
+
+    kept = None
+
+    def __init__(self, rule, first=None):
+        self.rule, self.first = rule, first
+
+    def error(self, training):
+        return self.rule(training.network[-1])
+
+    def bounded(self, training, alpha):
+        return min(max(alpha, 1e-6), 1e4)
+
+
+def searched(monkeypatch, rule, n_cycles=10, stop_after=None):
+    """Run the search on a recording of the cycles; return the training and the penalties tried."""
+    tried = []
+
+    def run_batches(training, rows, *, n_steps, batch_size, after_epoch, last_length, search):
+        assert (search is not None) == (not tried)
+        assert last_length == pytest.approx(0.1 * STEP_LENGTH)
+        tried.append(training.alpha)
+        training.network = (*training.network, training.alpha)
+        return len(tried) == stop_after
+
+    monkeypatch.setattr(_cycles, "run_batches", run_batches)
+    training = Trained()
+    stopped = search_penalty(
+        training,
+        Judges(rule),
+        batch_size=10,
+        n_cycles=n_cycles,
+        cycle_steps=5,
+        after_epoch=None,
+    )
+    return training, tried, stopped
+
+
+def test_smaller_penalties_are_tried_while_the_judges_gain(monkeypatch):
+    training, tried, stopped = searched(monkeypatch, lambda alpha: 1 + abs(np.log(alpha / 0.06)))
+    assert tried == [1, 1 / 4, 1 / 16, 1 / 64]
+    assert training.alpha == 1 / 16
+    # The cycle that did not pay is undone.
+    assert training.network == (1, 1 / 4, 1 / 16)
+    assert not stopped
+
+
+def test_larger_penalties_are_tried_if_no_smaller_one_pays(monkeypatch):
+    training, tried, _ = searched(monkeypatch, lambda alpha: 1 + abs(np.log(alpha / 15)))
+    assert tried == [1, 1 / 4, 4, 16, 64]
+    assert training.network == (1, 4, 16)
+
+
+def test_a_gain_below_one_percent_ends_the_search(monkeypatch):
+    training, tried, _ = searched(monkeypatch, lambda alpha: 1 + 0.005 * np.log(alpha))
+    assert tried == [1, 1 / 4, 4]
+    assert training.alpha == 1
+
+
+def test_no_more_cycles_than_allowed(monkeypatch):
+    training, tried, _ = searched(monkeypatch, lambda alpha: alpha, n_cycles=3)
+    assert tried == [1, 1 / 4, 1 / 16]
+    assert training.alpha == 1 / 16
+
+
+@pytest.mark.parametrize("error", [0.0, np.nan, np.inf])
+def test_judges_that_cannot_judge_end_it_after_one_cycle(monkeypatch, error):
+    training, tried, _ = searched(monkeypatch, lambda alpha: error)
+    assert tried == [1]
+    assert training.network == (1,)
+
+
+def test_errors_that_are_not_finite_are_not_kept(monkeypatch):
+    training, _, _ = searched(monkeypatch, lambda alpha: 1.0 if alpha == 1 else np.nan)
+    assert training.network == (1,)
+
+
+def test_who_watches_can_end_it(monkeypatch):
+    training, tried, stopped = searched(monkeypatch, lambda alpha: alpha, stop_after=2)
+    assert stopped
+    # What was trained last is what the watcher saw.
+    assert training.network == (1, 1 / 4)
+    assert len(tried) == 2
+
+
+def test_a_smooth_table_is_trained_for_longer(rng):
+    X = rng.uniform(-1, 1, (400, 2))
+    model = SketchGNRegressor(width=32, random_state=0).fit(X, np.exp(X[:, 0]) * X[:, 1])
+    # The fewest are three cycles: one with the search, and one to each side of its penalty.
+    assert model.n_iter_ > 3 * CYCLE_STEPS + SETTLING_STEPS + 10
+    assert model.alpha_ < 0.1
+
+
+def test_alpha_in_a_fit_is_that_of_the_cycle_kept(rng):
+    X = rng.standard_normal((150, 3))
+    y = np.sin(X[:, 0]) + X[:, 1] + 0.5 * rng.standard_normal(150)
+    model = SketchGNRegressor(width=16, random_state=0).fit(X, y)
+    alphas = np.array(model.history_["alpha"])
+    ends = alphas[CYCLE_STEPS - 1 :: CYCLE_STEPS]
+    assert model.alpha_ in ends
+    assert (alphas[-SETTLING_STEPS:] == model.alpha_).all()
