@@ -1,6 +1,10 @@
 """What is worth knowing of a fit: dead neurons and values far out, and how it ended."""
 
 import numpy as np
+from scipy.sparse import issparse
+
+from . import _sparse
+from ._tables import dense
 
 # Rows handled at a time.
 _ROWS = 4096
@@ -16,7 +20,7 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray, CSR array or matrix, or SelectedRows of shape (n_samples, n_features)
         Training inputs.
     scaling : Scaling
         Means and deviations by which they were standardised.
@@ -40,7 +44,7 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
     farthest = largest_deviations(X, scaling)
     for column in np.flatnonzero(farthest > _FAR):
         # A rare category is far out by its nature, and no transformation changes that.
-        if len(np.unique(X[:, column])) > 2:
+        if _has_three_values(X, column):
             name = column if names is None else f"{column} ({names[column]!r})"
             found.append(
                 f"column {name} has a value {farthest[column]:.0f} standard deviations from its "
@@ -53,7 +57,7 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
 def count_dead(X, coefs, intercepts):
     """Return how many neurons relu(X coefs + intercepts) are zero on all rows."""
     left = np.arange(len(intercepts))
-    for start in range(0, len(X), _ROWS):
+    for start in range(0, X.shape[0], _ROWS):
         hidden = X[start : start + _ROWS] @ coefs[:, left] + intercepts[left]
         left = left[~(hidden > 0).any(axis=0)]
         if not len(left):
@@ -63,12 +67,25 @@ def count_dead(X, coefs, intercepts):
 
 def largest_deviations(X, scaling):
     """Return the largest distance from the mean of every column, in standard deviations."""
+    if issparse(X):
+        return _sparse.largest_deviations(X, scaling.x_mean, scaling.x_inverse)
     farthest = np.zeros(X.shape[1])
-    for start in range(0, len(X), _ROWS):
+    for start in range(0, X.shape[0], _ROWS):
         block = X[start : start + _ROWS]
         rows = scaling.scaled_rows(block, np.ones(len(block)), np.float64, ones=0)
         np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
     return farthest
+
+
+def _has_three_values(X, column):
+    """Return whether a column has more than two different values."""
+    found = np.empty(0)
+    for start in range(0, X.shape[0], _ROWS):
+        values = dense(X[start : start + _ROWS][:, [column]])
+        found = np.union1d(found, values)
+        if len(found) > 2:
+            return True
+    return False
 
 
 def troubles(stop_reason, events, tol):

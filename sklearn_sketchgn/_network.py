@@ -74,13 +74,14 @@ class Network:
     def evaluate(self, rows):
         """Return f on scaled rows, shape (n_samples, n_outputs), by blocks of rows."""
         out = np.empty((len(rows), self.output.shape[1]), dtype=rows.dtype)
-        size = max(64, 2**18 // len(self.hidden))
+        # Rows may be standardised when they are asked for: no more than 16 MB of wide ones.
+        size = max(64, min(2**18 // len(self.hidden), 2**22 // rows.shape[1]))
         for start in range(0, len(rows), size):
-            block = rows[start : start + size]
+            block, values = rows[start : start + size], out[start : start + size]
             hidden = block @ self.hidden.T
-            out[start : start + size] = np.maximum(hidden, 0, out=hidden) @ self.output
-        if self.train_output:
-            out += rows[:, -1:] * self.intercept
+            values[...] = np.maximum(hidden, 0, out=hidden) @ self.output
+            if self.train_output:
+                values += block[:, -1:] * self.intercept
         return out
 
     def linearise(self, rows, targets):

@@ -31,8 +31,11 @@ _LEAST_CORRELATION = 0.07
 # Adjustments of alpha in one cycle.
 _ADJUSTMENTS = 16
 
-# Rows in one block of temporaries.
-_ROWS = 2**16
+# Rows in one block of temporaries, and most numbers in it (32 MB) where rows are wide.
+_ROWS, _NUMBERS = 2**16, 2**22
+
+# Rows beyond which they are not sorted to find equal ones: the places of so many take 32 MB.
+_SORTED_ROWS = 2**20
 
 # Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
 _GOLDEN = 0.5 * (5**0.5 - 1)
@@ -56,7 +59,8 @@ class PenaltySearch:
     Attributes
     ----------
     kept, judges : TrainingData
-        The rows to train on meanwhile, and those that judge.
+        The rows to train on meanwhile (of a large table they are only for batches), and those
+        that judge.
     row_weight : float
         Mean weight of a distinct row: the same for weights and for repeated rows.
     interval : int
@@ -71,7 +75,7 @@ class PenaltySearch:
         held_out = place < min(share, _JUDGES / len(data))
         if held_out.all() or np.count_nonzero(~held_out) < 2:
             held_out[:] = False
-        self.kept, self.judges = data.take(~held_out), data.take(held_out)
+        self.kept, self.judges = data.kept(~held_out), data.part(held_out)
         self._sensitivity = self._step_sensitivity = None
 
     def start(self, training):
@@ -113,13 +117,16 @@ class PenaltySearch:
 
     def error(self, training):
         """Return the judges' sum of squared errors; 0 where no row judges."""
-        if not len(self.judges):
-            return 0.0
-        return self._judge(training, training.subproblem(self.judges))[1]
+        return sum(
+            self._judge(training, training.subproblem(judges), judges)[1]
+            for judges in self.judges.blocks()
+            if len(judges)
+        )
 
-    def _judge(self, training, problem):
+    @staticmethod
+    def _judge(training, problem, judges):
         residual = problem.residual.astype(np.float64)
-        judged = training.loss_function.judged_residual(residual, self.judges.rows)
+        judged = training.loss_function.judged_residual(residual, judges.rows)
         return residual, float(judged @ judged)
 
     def adjust(self, training):
@@ -130,11 +137,14 @@ class PenaltySearch:
         """
         if self._sensitivity is None or not len(self.judges):
             return
-        problem = training.subproblem(self.judges)
-        residual, size = self._judge(training, problem)
-        change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
-        effect = float(change @ change)
-        slope = float(residual @ change)
+        size = effect = slope = 0.0
+        for judges in self.judges.blocks():
+            problem = training.subproblem(judges)
+            residual, judged = self._judge(training, problem, judges)
+            change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
+            size += judged
+            effect += float(change @ change)
+            slope += float(residual @ change)
         if not np.isfinite(slope + effect + size):
             self._sensitivity = self._step_sensitivity = None
             return
@@ -152,14 +162,18 @@ def even_places(data, rng):
     """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
 
     Rows are ordered along a random direction; the g-th distinct value gets the fraction of
-    g times the golden ratio, so that every interval of places is a stratified sample.
+    g times the golden ratio, so that every interval of places is a stratified sample. Of more
+    than a million rows each gets a random place, and counts as different from the others.
     """
+    if len(data) > _SORTED_ROWS:
+        return rng.random(len(data), dtype=np.float32), len(data)
     n_features = data.rows.shape[1]
     direction = rng.standard_normal(n_features + data.targets.shape[1])
     score = np.empty(len(data))
-    for begin in range(0, len(data), _ROWS):
-        block = data.take(slice(begin, begin + _ROWS))
-        score[begin : begin + _ROWS] = (
+    size = min(_ROWS, max(64, _NUMBERS // n_features))
+    for begin in range(0, len(data), size):
+        block = data.take(slice(begin, begin + size))
+        score[begin : begin + size] = (
             block.rows.astype(np.float64) @ direction[:n_features]
             + block.targets.astype(np.float64) @ direction[n_features:]
         ) / np.sqrt(block.weights)

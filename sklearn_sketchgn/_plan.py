@@ -80,8 +80,10 @@ def auto_batch_size(n_outputs):
     return int(np.clip(512 // n_outputs, 64, 256))
 
 
-def plan_steps(settings, n_samples, network, *, searching):
+def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
     """Return the :class:`Plan` of a fit.
+
+    Without ``all_rows``, because they are too many to hold, the phase on all rows is left out.
 
     With ``max_iter="auto"`` the phase on all rows has at most ``FINAL_STEPS`` steps and is left out
     where it would cost more than half of the first: on large tables it changes the error little
@@ -99,9 +101,9 @@ def plan_steps(settings, n_samples, network, *, searching):
         else:
             batch_steps = BATCH_STEPS
         batch_steps = max(1, round(batch_steps / n_batches)) * n_batches
-        all_steps = int(min(FINAL_STEPS, 0.5 * BATCH_STEPS * batch_cost / all_cost))
+        all_steps = int(min(FINAL_STEPS, 0.5 * BATCH_STEPS * batch_cost / all_cost)) * all_rows
     else:
-        all_steps = settings.max_iter // 10
+        all_steps = settings.max_iter // 10 if all_rows else 0
         batch_steps = settings.max_iter - all_steps
         if searching:
             n_cycles, cycle_steps = _cycles(batch_steps)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.linalg import eigh
 
-from ._training import subset
+from ._training_data import subset
 
 # Most inducing rows, and most numbers kept (2 MB): on wide tables there are fewer inducing rows.
 _INDUCING, _STORED = 256, 2**18
@@ -28,12 +28,22 @@ class Posterior:
         """Return coordinates of j(x) in the orthonormal basis of the span."""
         return self.kernel(rows, self.inducing) @ self.basis
 
+    def images(self, data):
+        """Return the coordinates of every row of a set of samples, and k(x, x)."""
+        coordinates, diagonal = [], []
+        for block in data.blocks():
+            rows = unscaled_rows(block)
+            coordinates.append(self.coordinates(rows))
+            diagonal.append(self.kernel.diagonal(rows))
+        return np.concatenate(coordinates), np.concatenate(diagonal)
+
     def _normal(self, data, mask):
         """Return J'J over the masked rows in the coordinates of the basis."""
-        rows = data.rows[mask].astype(np.float64)
+        index = np.flatnonzero(mask)
         normal = np.zeros((self.basis.shape[1], self.basis.shape[1]))
-        for start in range(0, len(rows), BLOCK):
-            coordinates = self.coordinates(rows[start : start + BLOCK])
+        for start in range(0, len(index), BLOCK):
+            rows = data.rows[index[start : start + BLOCK]].astype(np.float64)
+            coordinates = self.coordinates(rows)
             normal += coordinates.T @ coordinates
         return normal
 

@@ -32,7 +32,9 @@ from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
 from ._strategies import resolve_strategy
 from ._streaming import Stream, advance, can_stream, check_stream, stream_after_fit
-from ._training import STOP_REASONS, TrainingData
+from ._tables import select_rows
+from ._training import STOP_REASONS
+from ._training_data import check_all_rows, order_matters, training_data
 from ._uncertainty import fit_uncertainty, standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
@@ -45,7 +47,7 @@ from ._validation import (
 from .sketches import SKETCHES
 from .solvers import SOLVERS
 
-# Numbers in one block of hidden activations while predicting (32 MB).
+# Numbers in one block of hidden activations or of inputs while predicting (32 MB).
 _PREDICT_ELEMENTS = 2**22
 
 
@@ -78,7 +80,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
     batch_size : "auto", int or None, default="auto"
         Rows of a batch; "auto" is 256, fewer for more than two outputs. None takes adaptive steps
-        on all rows only. A table that fits in one batch is trained on all rows in float64.
+        on all rows only (not for a sparse or memory-mapped X of more than 67 million numbers). A
+        table that fits in one batch is trained on all rows in float64.
     momentum : float in [0, 1), default=0.9
         Weight of the last step inside the subproblem of the next one.
     train_output : bool, default=True
@@ -87,7 +90,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     max_iter : "auto" or int, default="auto"
         Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
         about 1500 on batches (whole epochs), then at most 10 on all rows, fewer or none where
-        they would cost more than half of the batches; with ``batch_size=None`` at most 200.
+        they would cost more than half of the batches; with ``batch_size=None`` at most 200. A
+        sparse or memory-mapped X of more than 67 million numbers takes steps on batches only.
     tol : float, default=1e-4
         Relative decrease of the objective below which the phase on all rows ends; also the
         relative improvement that early stopping asks for.
@@ -273,8 +277,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs, finite numbers in any units.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Inputs, finite numbers in any units. Large sparse tables and memory-mapped files are not
+            copied; docs/scaling.md.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets in any units.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -313,7 +318,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs of the block, one row or more.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets of the block.
@@ -340,6 +345,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 self, X, y, sample_weight, reset=stream is None
             )
             check_stream(self, stream, y.shape[1])
+            check_all_rows(X, self.batch_size)
             if self.batch_size == "auto":
                 settings.batch_size = auto_batch_size(y.shape[1])
             seed = None
@@ -372,7 +378,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs in the units of the training data.
         return_std : bool, default=False
             Return the standard deviation of the targets about the predictions as well: of the
@@ -396,18 +402,18 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """
         check_is_fitted(self)
         X = validate_inputs(self, X)
-        out = np.empty((len(X), self.n_outputs_))
-        size = max(1, _PREDICT_ELEMENTS // len(self.intercepts_[0]))
-        for start in range(0, len(X), size):
+        out = np.empty((X.shape[0], self.n_outputs_))
+        size = max(1, _PREDICT_ELEMENTS // max(self.coefs_[0].shape))
+        for start in range(0, len(out), size):
             block = slice(start, start + size)
             hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
         if self.out_activation_ == "exp":
-            out = bounded_exp(out, X.dtype)
+            out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
         if X.dtype == np.float32 and _fits_float32(out):
             out = out.astype(np.float32)
-        shape = len(X) if self._flat_target else out.shape
+        shape = len(out) if self._flat_target else out.shape
         if return_std:
             std = standard_deviation(self, X).astype(out.dtype, copy=False)
             return out.reshape(shape), std.reshape(shape)
@@ -461,6 +467,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
         tags.target_tags.positive_only = self.loss == "poisson"
         return tags
 
@@ -471,6 +478,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         settings = self._settings()
         given = (X, y, sample_weight)
         X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
+        check_all_rows(X, self.batch_size)
         if not self.train_output:
             check_rows_of_the_paper(X)
         weight, settings.weight_unit = normalised_weights(weight)
@@ -501,7 +509,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         seed = int(rng.integers(2**31 - 1))
         if not resume:
             moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
-        self._stream = stream_after_fit(*moments, len(X), seed, folded, self.alpha_)
+        self._stream = stream_after_fit(*moments, len(y), seed, folded, self.alpha_)
         self._diagnose(X, scaling)
         callbacks.close()
 
@@ -545,25 +553,25 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return np.random.default_rng(seed)
 
     def _hold_out(self, X, y, weight, rng):
-        parts = train_test_split(
-            X,
-            y,
-            weight,
+        kept, held_out = train_test_split(
+            np.arange(len(y)),
             test_size=self.validation_fraction,
             random_state=int(rng.integers(2**31 - 1)),
         )
-        X, X_val, y, y_val, weight, weight_val = parts
-        return X, y, weight, (X_val, y_val, weight_val)
+        if order_matters(X):
+            kept, held_out = np.sort(kept), np.sort(held_out)
+        validation = (select_rows(X, held_out), y[held_out], weight[held_out])
+        return select_rows(X, kept), y[kept], weight[kept], validation
 
     def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers):
-        one_batch = settings.batch_size is None or len(X) <= settings.batch_size
+        one_batch = settings.batch_size is None or len(y) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
         target_scaling = settings.loss_function.target_scaling(scaling)
-        data = TrainingData(*target_scaling.arrays(X, y, weight, dtype, ones=self.train_output))
-        validation = None
+        ones, validation = self.train_output, None
+        data = training_data(target_scaling, X, y, weight, dtype, ones=ones, hold=one_batch)
         if held_out is not None:
-            arrays = target_scaling.arrays(*held_out, dtype, ones=self.train_output)
-            validation = TrainingData(*arrays)
+            X_val, y_val, weight_val = held_out
+            validation = training_data(target_scaling, X_val, y_val, weight_val, dtype, ones=ones)
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])

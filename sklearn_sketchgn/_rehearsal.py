@@ -49,7 +49,7 @@ def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):
     n_jobs : int or None
         Threads for several members.
     """
-    kept = data.take(~held_out)
+    kept = data.part(~held_out)
 
     def run(training, member_rng):
         return _repeat(training, kept, batch_size, member_rng).evaluate(data.rows)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import issparse
 
-# Rows handled at a time: a pass over the table needs no copy of it.
-_ROWS = 8192
+from ._sparse import fill_standardised, weighted_moments
+from ._tables import by_value, row_blocks
 
 
 @dataclass
@@ -31,24 +32,33 @@ class Scaling:
         """Return sqrt(s) * [standardised X, 1] (without the ones column if not ``ones``)."""
         n, d = X.shape
         rows = np.empty((n, d + ones), dtype=dtype)
-        for start in range(0, n, _ROWS):
-            block = slice(start, start + _ROWS)
-            # Half first: the difference of two numbers near the largest float must not overflow.
-            centred = 0.5 * np.asarray(X[block], dtype=np.float64) - 0.5 * self.x_mean
-            rows[block, :d] = centred * self.x_inverse * 2.0 * sqrt_weight[block, None]
         if ones:
             rows[:, d] = sqrt_weight
+        if issparse(X):
+            fill_standardised(rows[:, :d], X, self.x_mean, self.x_inverse, sqrt_weight)
+            return rows
+        for block in row_blocks(n, d):
+            # Half first: the difference of two numbers near the largest float must not overflow.
+            centred = 0.5 * np.asarray(X[block], dtype=np.float64)
+            centred -= 0.5 * self.x_mean
+            centred *= self.x_inverse
+            centred *= 2.0
+            centred *= sqrt_weight[block, None]
+            rows[block, :d] = centred
         return rows
 
     def scaled_targets(self, y, sqrt_weight, dtype):
         """Return sqrt(s) * standardised y."""
-        # Half first, as in the rows.
-        centred = (0.5 * y - 0.5 * self.y_mean) / self.y_scale * 2.0
-        return (centred * sqrt_weight[:, None]).astype(dtype)
+        targets = np.empty(y.shape, dtype=dtype)
+        for block in row_blocks(*y.shape):
+            # Half first, as in the rows.
+            centred = (0.5 * y[block] - 0.5 * self.y_mean) / self.y_scale * 2.0
+            targets[block] = centred * sqrt_weight[block, None]
+        return targets
 
     def arrays(self, X, y, weight, dtype, *, ones):
         """Return the scaled rows, the scaled targets and the weights of a table."""
-        sqrt_weight = np.sqrt(weight)
+        sqrt_weight = by_value(np.sqrt, weight)
         rows = self.scaled_rows(X, sqrt_weight, dtype, ones=int(ones))
         return rows, self.scaled_targets(y, sqrt_weight, dtype), weight
 
@@ -116,7 +126,12 @@ class Moments:
 
 def fit_moments(table, sample_weight):
     """Return the weighted :class:`Moments` of a table of shape (n_samples, n_columns)."""
-    mean, deviation = _weighted_moments(table, sample_weight)
+    share = by_value(lambda weight: weight / weight.max(), sample_weight)
+    total = share.sum()
+    share = by_value(lambda weight: weight / total, share)
+    moments = weighted_moments if issparse(table) else _weighted_moments
+    mean, deviation = moments(table, share)
+    deviation = _zero_if_constant(deviation, mean)
     return Moments(float(sample_weight.sum()), mean, deviation)
 
 
@@ -157,28 +172,29 @@ def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
 
 
 def _weighted_moments(table, weight):
-    """Return mean and standard deviation by column; the latter is 0 for a constant column.
+    """Return mean and standard deviation by column, for weights of the sum 1.
 
     Columns are divided by their largest entry first, so that nothing overflows, and the second
     pass subtracts the mean before it squares, so that nothing cancels.
     """
     size = np.zeros(table.shape[1])
-    for block in _blocks(table):
+    blocks = row_blocks(*table.shape)
+    for block in blocks:
         np.maximum(size, np.abs(np.asarray(table[block], dtype=np.float64)).max(axis=0), out=size)
     size[size == 0] = 1.0
-    weight = weight / weight.max()
-    weight /= weight.sum()
     mean, variance = np.zeros_like(size), np.zeros_like(size)
     # Relative to one of the rows: the mean of a constant column is then exact. A mean that is off
     # by its rounding looks like a tiny deviation, by which folding would divide.
-    pivot = np.asarray(table[0], dtype=np.float64) / size
-    for block in _blocks(table):
-        mean += weight[block] @ (np.asarray(table[block], dtype=np.float64) / size - pivot)
+    pivot = np.asarray(table[:1], dtype=np.float64)[0] / size
+    for block in blocks:
+        # Contiguous: of weights with stride 0 the products would be summed in another order.
+        share = np.ascontiguousarray(weight[block])
+        mean += share @ (np.asarray(table[block], dtype=np.float64) / size - pivot)
     mean += pivot
-    for block in _blocks(table):
+    for block in blocks:
         centred = np.asarray(table[block], dtype=np.float64) / size - mean
-        variance += weight[block] @ centred**2
-    return mean * size, _zero_if_constant(np.sqrt(variance) * size, mean * size)
+        variance += np.ascontiguousarray(weight[block]) @ centred**2
+    return mean * size, np.sqrt(variance) * size
 
 
 def _zero_if_constant(deviation, mean):
@@ -186,7 +202,3 @@ def _zero_if_constant(deviation, mean):
     constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
     constant |= deviation < 1e-300  # its inverse would overflow
     return np.where(constant, 0.0, deviation)
-
-
-def _blocks(table):
-    return [slice(start, start + _ROWS) for start in range(0, len(table), _ROWS)]

@@ -76,7 +76,7 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
     """
     training = _start(settings, data, network, scaling, rng, resume)
     searching = settings.alpha is None and resume is None and settings.batch_size is not None
-    plan = plan_steps(settings, len(data), network, searching=searching)
+    plan = plan_steps(settings, len(data), network, searching=searching, all_rows=data.held)
     watch = Watch(settings, data, training, validation, plan, observers)
     search = PenaltySearch(data, rng, plan.cycle_steps) if searching else None
     if search is not None:
@@ -185,11 +185,10 @@ class Watch:
         self.first = self.best = training.network
         self.best_loss, self.waited = np.inf, 0
         self.why_stopped = ""
-        residual = self._residual(data)
-        self.first_error = square(residual)
         # Validation losses are compared in units of the largest target: its square may overflow.
         self.unit = np.max(training.output_scale)
-        self.note(self._loss(residual, data))
+        self.first_error, loss = self._measure(data)
+        self.note(loss)
 
     def note(self, loss):
         """Append the losses, keep the best network, return whether to stop early."""
@@ -205,7 +204,7 @@ class Watch:
         return bool(self.why_stopped)
 
     def _validate(self):
-        current = self._loss(self._residual(self.validation), self.validation, self.unit)
+        current = self._measure(self.validation, self.unit)[1]
         self.validation_losses.append(float(current * self.unit**2))
         enough = self.best_loss - self.settings.tol * min(abs(self.best_loss), 1e300)
         improved = current < enough or not self.plan.steps_are_short(self.steps[-1])
@@ -221,14 +220,19 @@ class Watch:
         if not self.training.network.train_output:
             return False
         # Written so that NaN counts as worse.
-        return not square(self._residual(data)) <= (1 + _ROUND_OFF) * self.first_error
+        return not self._measure(data)[0] <= (1 + _ROUND_OFF) * self.first_error
 
-    def _residual(self, data):
-        outputs = self.training.network.evaluate(data.rows)
-        return self.training.loss_function.root_loss(outputs, data.rows, data.targets).T.ravel()
-
-    def _loss(self, residual, data, unit=1.0):
-        return self.training.loss(residual, float(data.weights.sum()), unit)
+    def _measure(self, data, unit=1.0):
+        """Return the sum of squares of the root loss, and the mean loss, of the current network."""
+        training, weight = self.training, float(data.weights.sum())
+        squares = loss = 0.0
+        for block in data.blocks():
+            outputs = training.network.evaluate(block.rows)
+            root_loss = training.loss_function.root_loss(outputs, block.rows, block.targets)
+            residual = root_loss.T.ravel()
+            squares += square(residual)
+            loss += training.loss(residual, weight, unit)
+        return squares, loss
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

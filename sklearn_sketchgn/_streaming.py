@@ -11,7 +11,8 @@ from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
 from ._schedule import AUTO_DAMPING, Outcome
-from ._training import STEP_LENGTH, Training, TrainingData, run_batches
+from ._training import STEP_LENGTH, Training, run_batches
+from ._training_data import training_data
 
 # Rows to see before anything but the mean is learnt: the initial weights are drawn in units of the
 # deviations, and those of a few rows can be wrong by any factor.
@@ -107,17 +108,17 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
     stream = _with_rows(stream, X, y, weight, seed)
     scaling = stream.scaling()
     size = settings.batch_size or auto_batch_size(y.shape[1])
-    in_batches = settings.batch_size is not None and len(X) > size
+    in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64
-    data = TrainingData(*scaling.arrays(X, y, weight, dtype, ones=True))
+    data = training_data(scaling, X, y, weight, dtype, ones=True, hold=not in_batches)
     generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(n_members)
     starts = _starts(stream, before, scaling, width, n_members, dtype)
     trainings = [
-        _training(settings, len(X) / size, scaling, stream, network, step, rng)
+        _training(settings, len(y) / size, scaling, stream, network, step, rng)
         for (network, step), rng in zip(starts, generators, strict=True)
     ]
     stream = _with_alpha(stream, settings, trainings[0], data)
-    rows, learn = size if in_batches else len(X), stream.n_rows >= _WARM_UP
+    rows, learn = size if in_batches else len(y), stream.n_rows >= _WARM_UP
 
     def run(training):
         training.alpha = stream.alpha
@@ -131,12 +132,12 @@ def _with_rows(stream, X, y, weight, seed):
     """Return the stream, or the start of one, with the block counted among its rows."""
     x_moments, y_moments = fit_moments(X, weight), fit_moments(y, weight)
     if stream is None:
-        return Stream(x_moments, y_moments, len(X), seed, [], [], n_blocks=1)
+        return Stream(x_moments, y_moments, len(y), seed, [], [], n_blocks=1)
     return replace(
         stream,
         x=stream.x.merged(x_moments),
         y=stream.y.merged(y_moments),
-        n_rows=stream.n_rows + len(X),
+        n_rows=stream.n_rows + len(y),
         n_blocks=stream.n_blocks + 1,
     )
 

@@ -13,7 +13,8 @@ import numpy as np
 from ._losses import HUBER_EPSILON, robust_deviation
 from ._network import initialise
 from ._penalty import even_places
-from ._training import run_batches, subset
+from ._training import run_batches
+from ._training_data import subset
 
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.
 _ROUNDS, _FOLDS, _HELD_OUT = 2, 2, 0.2
@@ -38,7 +39,7 @@ def choose_threshold(training, data, *, batch_size):
     batch_size : int
         Rows of a batch.
     """
-    data = data.take(subset(len(data), _ROWS, training.rng))
+    data = data.part(subset(len(data), _ROWS, training.rng))
     place = even_places(data, training.rng)[0]
     threshold = np.full(data.targets.shape[1], HUBER_EPSILON)
     for _ in range(_ROUNDS):
@@ -46,7 +47,7 @@ def choose_threshold(training, data, *, batch_size):
         residuals, weights = [], []
         for fold in range(_FOLDS):
             held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
-            kept, judges = data.take(~held_out), data.take(held_out)
+            kept, judges = data.part(~held_out), data.part(held_out)
             if len(kept) > 1 and len(judges):
                 # A generator of its own: what a solver draws must not move the start of the next
                 # fold, as it draws less for weighted rows than for repeated ones.
@@ -67,4 +68,5 @@ def _residuals(training, kept, judges, batch_size):
     pilot = training.fresh(start.astype(kept.rows.dtype), _ALPHA)
     run_batches(pilot, kept, n_steps=_STEPS, batch_size=batch_size, after_epoch=lambda *_: False)
     residual = pilot.network.evaluate(judges.rows) - judges.targets
-    return residual.astype(np.float64) / judges.rows[:, -1:]
+    root = np.sqrt(judges.weights).astype(residual.dtype)
+    return residual.astype(np.float64) / root[:, None]

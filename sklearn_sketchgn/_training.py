@@ -1,6 +1,7 @@
 """The two phases of training: batches with momentum, then all rows with adaptive damping."""
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from ._losses import SquaredError
 from ._network import Network
 from ._step import Subproblem
+from ._training_data import TrainingData as TrainingData
 
 #: Length of the first step of a batch phase, and by default its fall to the last one.
 STEP_LENGTH = 0.3
@@ -51,29 +53,6 @@ HISTORY_KEYS = (
     "flips",
     "events",
 )
-
-
-@dataclass
-class TrainingData:
-    """Scaled rows sqrt(s) [x, 1], scaled targets sqrt(s) y and weights s of a set of samples."""
-
-    rows: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
-
-    def take(self, index):
-        """Return the samples of an index array."""
-        return TrainingData(self.rows[index], self.targets[index], self.weights[index])
-
-    def __len__(self):
-        return len(self.rows)
-
-
-def subset(n_samples, most, rng):
-    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
-    if n_samples <= most:
-        return np.arange(n_samples)
-    return np.sort(rng.choice(n_samples, most, replace=False))
 
 
 @dataclass
@@ -179,11 +158,8 @@ def run_batches(
     n_batches = ceil(len(data) / batch_size)
     step = 0
     while step < n_steps:
-        order = training.rng.permutation(len(data)) if n_batches > 1 else None
         values = []
-        for index in range(min(n_batches, n_steps - step)):
-            # Strided slices of the permutation: sizes differ by at most one row.
-            batch = data if order is None else data.take(order[index::n_batches])
+        for batch in islice(data.batches(n_batches, training.rng), n_steps - step):
             length = STEP_LENGTH + (last_length - STEP_LENGTH) * (step / n_steps)
             values.append(_batch_step(training, batch, length, search))
             step += 1

@@ -17,11 +17,11 @@ import numpy as np
 from ._error_scale import fit_error_scale
 from ._members import combine
 from ._network import Network
-from ._posterior import BLOCK, Posterior, spread_at, unscaled_rows
+from ._posterior import BLOCK, Posterior, spread_at
 from ._rehearsal import held_out_rows, rehearse
 from ._scaling import Scaling
 from ._tangent_kernel import TangentKernel
-from ._training import subset
+from ._training_data import subset
 
 # Rows a fit must have visited for each row that enters the posterior: this keeps the cost at a
 # small share of the fit's. In any case 256 rows, and no more than 4096.
@@ -87,10 +87,10 @@ class Uncertainty:
         like = Network(nothing, nothing, nothing, self.train_output)
         network = self.scaling.unfold(like, coefs, intercepts)
         kernel = TangentKernel.of(network, self.n_members)
-        out = np.empty((len(X), len(self.noise)))
-        for start in range(0, len(X), BLOCK):
+        out = np.empty((X.shape[0], len(self.noise)))
+        for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
-            ones = np.ones(len(X[block]))
+            ones = np.ones(len(out[block]))
             rows = self.scaling.scaled_rows(X[block], ones, np.float64, ones=int(self.train_output))
             coordinates = kernel(rows, self.inducing) @ self.projection
             spread = spread_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
@@ -151,7 +151,7 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
     network = scaling.unfold(outcomes[0].training.network, *combine(folded))
     total = float(data.weights.sum())
-    data = data.take(subset(len(data), _SAMPLE, rng))
+    data = data.part(subset(len(data), _SAMPLE, rng))
     if validation is None:
         held_out = held_out_rows(data, rng)
         if not held_out.any() or held_out.all():
@@ -159,8 +159,8 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
         predictions = rehearse(
             outcomes, data, held_out, batch_size=batch_size, rng=rng, n_jobs=n_jobs
         )
-        errors = _expected_squares(network, predictions, data, held_out)
-        judges = data.take(held_out)
+        judges = data.part(held_out)
+        errors = _expected_squares(network, predictions, data, held_out, judges)
     else:
         held_out = np.zeros(len(data), dtype=bool)
         judges, errors = validation, _squares(network.evaluate(validation.rows), validation)
@@ -171,20 +171,19 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     n_rows = int(np.clip(visited // _VISITED_PER_ROW, _FEWEST_ROWS, _MOST_ROWS))
     chosen = subset(len(data), n_rows, rng)
     posterior = Posterior(
-        TangentKernel.of(network, len(outcomes)), data.take(chosen), held_out[chosen], total, rng
+        TangentKernel.of(network, len(outcomes)), data.part(chosen), held_out[chosen], total, rng
     )
-    return _calibrated(posterior, judges.take(picked), errors[picked], scaling, len(outcomes))
+    return _calibrated(posterior, judges.part(picked), errors[picked], scaling, len(outcomes))
 
 
 def _calibrated(posterior, judges, errors, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
-    rows = unscaled_rows(judges)
-    coordinates = posterior.coordinates(rows)
+    coordinates, diagonal = posterior.images(judges)
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
         coordinates @ kept_vectors,
         kept_eigenvalues,
-        posterior.kernel.diagonal(rows),
+        diagonal,
         errors,
         judges.weights,
     )
@@ -212,14 +211,14 @@ def _squares(values, data):
     return difference**2 / data.weights[:, None]
 
 
-def _expected_squares(network, predictions, data, held_out):
+def _expected_squares(network, predictions, data, held_out, judges):
     """Return squared errors to expect of the network on the held-out rows, had it not seen them.
 
     Its own squared residuals there, plus what a rehearsal adds to its training error on rows that
     it has not seen. (Its squared errors alone are too large where it is not finished: it had
     fewer steps than the fit.)
     """
-    residuals = _squares(network.evaluate(data.rows[held_out]), data.take(held_out))
+    residuals = _squares(network.evaluate(judges.rows), judges)
     squares, weights = _squares(predictions, data), data.weights
     seen = weights[~held_out] @ squares[~held_out] / weights[~held_out].sum()
     unseen = weights[held_out] @ squares[held_out] / weights[held_out].sum()

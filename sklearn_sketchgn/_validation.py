@@ -3,21 +3,27 @@
 from contextlib import contextmanager
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from ._compat import check_sample_weight
+from ._sparse import canonical
+from ._tables import by_value, is_mapped, row_blocks, select_rows
 
 
 def validate_inputs(estimator, X):
-    """Return the inputs of a prediction in float64 or float32."""
+    """Return the inputs of a prediction: an array, or a CSR array or matrix."""
     with _quiet_sums():
-        return validate_data(estimator, X, reset=False, dtype=(np.float64, np.float32))
+        X = validate_data(estimator, X, reset=False, dtype=_accepted_dtypes(X), accept_sparse="csr")
+    return canonical(X) if issparse(X) else X
 
 
 def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
     """Return (X, y of shape (n_samples, n_outputs), sample_weight, whether y was 1-D).
 
-    Rows of weight zero are dropped, so that they are exactly as good as absent.
+    Rows of weight zero are dropped, so that they are exactly as good as absent. X is an array or
+    CSR with sorted indices; a memory-mapped array is not copied, and without its rows of weight
+    zero is a SelectedRows.
     """
     with _quiet_sums():
         X, y = validate_data(
@@ -25,24 +31,36 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
             X,
             y,
             reset=reset,
-            dtype=(np.float64, np.float32),
+            dtype=_accepted_dtypes(X),
+            accept_sparse="csr",
             order=None,
             multi_output=True,
             y_numeric=True,
         )
+    X = canonical(X) if issparse(X) else X
     y = np.asarray(y, dtype=np.float64)
     flat = y.ndim == 1
     y = y.reshape(len(y), -1)
+    if sample_weight is None:
+        return X, y, np.broadcast_to(1.0, len(y)), flat
     weight = check_weights(sample_weight, X)
     used = weight > 0
     if not used.all():
-        X, y, weight = X[used], y[used], weight[used]
+        X, y, weight = select_rows(X, np.flatnonzero(used)), y[used], weight[used]
     return X, y, weight, flat
+
+
+def _accepted_dtypes(X):
+    # Another dtype would be converted, and with it a memory-mapped array copied, all at once.
+    if is_mapped(X) and X.dtype.kind in "biuf" and X.dtype.itemsize <= 8:
+        return None
+    return (np.float64, np.float32)
 
 
 def check_rows_of_the_paper(X):
     """Raise ValueError for raw inputs whose squares leave the range of float32."""
-    size = float(np.max(np.abs(X)))
+    blocks = [slice(None)] if issparse(X) else row_blocks(*X.shape)
+    size = max(float(np.max(np.abs(X[block]))) for block in blocks)
     if size > 1e12:
         raise ValueError(
             "train_output=False takes inputs as they are; expected rows of about unit norm, got "
@@ -92,7 +110,8 @@ def normalised_weights(weight):
     """
     largest = float(weight.max())
     unit = 2.0 ** (2 * ((int(np.frexp(largest)[1]) - 1) // 2))
-    return np.maximum(weight / unit, 1e-20 * (largest / unit)), unit
+    least = 1e-20 * (largest / unit)
+    return by_value(lambda values: np.maximum(values / unit, least), weight), unit
 
 
 def _quiet_sums():

@@ -92,8 +92,8 @@ MUTANTS = [
     Mutant(
         "intercept not multiplied by the root of the weight",
         "_network.py",
-        "            out += rows[:, -1:] * self.intercept",
-        "            out += self.intercept",
+        "                values += block[:, -1:] * self.intercept",
+        "                values += self.intercept",
         "tests/test_network.py::test_evaluation_and_linearisation",
     ),
     # Scaling
@@ -107,7 +107,7 @@ MUTANTS = [
     Mutant(
         "variance without weights",
         "_scaling.py",
-        "variance += weight[block] @ centred**2",
+        "variance += np.ascontiguousarray(weight[block]) @ centred**2",
         "variance += np.sum(centred**2, axis=0) / len(table)",
         "tests/test_scaling.py::test_weighted_moments",
     ),
@@ -185,9 +185,9 @@ MUTANTS = [
     ),
     Mutant(
         "rows of an epoch left out",
-        "_training.py",
-        "order[index::n_batches]",
-        "order[index :: n_batches + 1]",
+        "_training_data.py",
+        "order[batch::n_batches]",
+        "order[batch :: n_batches + 1]",
         "tests/test_training.py::test_every_row_is_used_once_an_epoch_in_batches_of_equal_size",
     ),
     Mutant(
@@ -257,8 +257,8 @@ MUTANTS = [
     Mutant(
         "judging rows trained on",
         "_penalty.py",
-        "data.take(~held_out), data.take(held_out)",
-        "data, data.take(held_out)",
+        "data.kept(~held_out), data.part(held_out)",
+        "data, data.part(held_out)",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
     ),
     Mutant(
@@ -407,7 +407,7 @@ MUTANTS = [
     Mutant(
         "weights not rooted",
         "_scaling.py",
-        "sqrt_weight = np.sqrt(weight)",
+        "sqrt_weight = by_value(np.sqrt, weight)",
         "sqrt_weight = weight",
         "tests/test_estimator.py::test_weights_are_repetitions",
     ),

@@ -54,7 +54,7 @@ def test_blocks_of_rows_fit_together(rng, monkeypatch):
     weight = rng.uniform(0.1, 3, size=50)
     whole = fit_scaling(X, y, weight)
     rows = whole.scaled_rows(X, np.sqrt(weight), np.float64, ones=1)
-    monkeypatch.setattr("sklearn_sketchgn._scaling._ROWS", 7)
+    monkeypatch.setattr("sklearn_sketchgn._tables._ROWS", 7)
     blocks = fit_scaling(X, y, weight)
     for name, value in vars(whole).items():
         np.testing.assert_allclose(value, getattr(blocks, name), rtol=1e-13)

@@ -1,0 +1,251 @@
+"""Standardised samples: all of them in one array, or a few at a time from where X lies.
+
+A sparse or memory-mapped table whose standardised rows are no more than ``HELD_NUMBERS`` numbers is
+treated like any other: they are computed once and held. Of a larger one, rows are standardised
+when a batch of them is taken, so that no dense array of its size ever exists.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._tables import by_value, in_memory
+
+#: Numbers in the standardised rows that are held in memory: 256 MB in float32.
+HELD_NUMBERS = 2**26
+
+# Numbers in one block of a pass over standardised rows that are not held.
+_BLOCK_NUMBERS = 2**20
+
+# Numbers in a chunk of adjacent rows (128 KB in float32), chunks in a window and least rows in it.
+_CHUNK_NUMBERS, _CHUNKS, _WINDOW_ROWS = 2**15, 256, 2**16
+
+# Numbers up to which a part of the rows is copied rather than looked up (32 MB in float32).
+_COPIED_NUMBERS = 2**23
+
+
+@dataclass
+class TrainingData:
+    """Scaled rows sqrt(s) [x, 1], scaled targets sqrt(s) y and weights s of a set of samples.
+
+    ``rows`` is an array, or :class:`LazyRows` that give arrays when they are indexed.
+    """
+
+    rows: Any
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self):
+        return len(self.rows)
+
+    @property
+    def held(self):
+        """Whether the rows are an array in memory."""
+        return isinstance(self.rows, np.ndarray)
+
+    def take(self, index):
+        """Return the samples of an index array, a mask or a slice, with rows in memory."""
+        return TrainingData(self.rows[index], self.targets[index], self.weights[index])
+
+    def part(self, index):
+        """Return the samples of an index array or a mask, which may be many of a large table."""
+        if self.held:
+            return self.take(index)
+        return TrainingData(self.rows.part(index), self.targets[index], self.weights[index])
+
+    def kept(self, mask):
+        """Return the samples of a mask, to make batches of."""
+        if self.rows.size <= _COPIED_NUMBERS:
+            return self.take(mask)
+        return Kept(self, mask)
+
+    def blocks(self):
+        """Yield all samples in order, in pieces whose rows are in memory."""
+        if self.held:
+            yield self
+            return
+        size = max(64, _BLOCK_NUMBERS // self.rows.shape[1])
+        for start in range(0, len(self), size):
+            yield self.take(slice(start, start + size))
+
+    def batches(self, n_batches, rng, mask=None):
+        """Yield an epoch: every sample of the mask once, in random batches of equal size.
+
+        A single batch has its samples in order, and nothing is random. Sizes differ by at most
+        one. Of more than ``HELD_NUMBERS`` numbers, rows that lie side by side are visited about
+        the same time, see :func:`windowed_batches`; that does not depend on where they lie, so
+        a file and an array of the same numbers give the same fit.
+        """
+        if n_batches == 1:
+            yield self if self.held and mask is None else self.take(_everything(mask))
+        elif self.rows.size > HELD_NUMBERS:
+            n_rows, n_columns = self.rows.shape
+            for index in windowed_batches(n_rows, n_columns, n_batches, rng, mask):
+                yield self.take(index)
+        else:
+            used = None if mask is None else np.flatnonzero(mask)
+            order = rng.permutation(len(self) if used is None else len(used))
+            for batch in range(n_batches):
+                index = order[batch::n_batches]
+                yield self.take(index if used is None else used[index])
+
+
+@dataclass
+class Kept:
+    """The samples of a mask, of which only batches are wanted: none is copied before."""
+
+    data: TrainingData
+    mask: np.ndarray
+
+    def __len__(self):
+        return int(np.count_nonzero(self.mask))
+
+    def batches(self, n_batches, rng):
+        """Yield an epoch of the samples; see :class:`TrainingData`."""
+        return self.data.batches(n_batches, rng, self.mask)
+
+
+class LazyRows:
+    """Scaled rows sqrt(s) [x, 1] of a table, computed when they are indexed by rows.
+
+    Parameters
+    ----------
+    table : CSR array or matrix, ndarray or SelectedRows of shape (n_samples, n_features)
+        Raw rows; referred to, not copied, and never written to.
+    scaling : Scaling
+        Standardises them.
+    sqrt_weight : ndarray of shape (n_samples,)
+        sqrt(s).
+    dtype : dtype
+        Of the rows that are given.
+    ones : bool
+        Whether the column of ones is appended.
+    index : ndarray of int or None
+        Rows of the table that are meant; None is all.
+    """
+
+    def __init__(self, table, scaling, sqrt_weight, dtype, *, ones, index=None):
+        self._source = (table, scaling, sqrt_weight)
+        self._index = index
+        self._ones = int(ones)
+        self.dtype = np.dtype(dtype)
+        n_rows = table.shape[0] if index is None else len(index)
+        self.shape = (n_rows, table.shape[1] + self._ones)
+        self.size = n_rows * self.shape[1]
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        table, scaling, sqrt_weight = self._source
+        index = self._chosen(index)
+        return scaling.scaled_rows(table[index], sqrt_weight[index], self.dtype, ones=self._ones)
+
+    def part(self, index):
+        """Return the rows of an index array or a mask; they are in memory if they are few."""
+        index = self._chosen(index)
+        if len(index) * self.shape[1] <= _COPIED_NUMBERS:
+            return LazyRows(*self._source, self.dtype, ones=self._ones)[index]
+        return LazyRows(*self._source, self.dtype, ones=self._ones, index=index)
+
+    def _chosen(self, index):
+        """Return the rows of the table, as a slice or an array of numbers."""
+        if isinstance(index, np.ndarray) and index.dtype == bool:
+            index = np.flatnonzero(index)
+        return index if self._index is None else self._index[index]
+
+
+def training_data(scaling, X, y, weight, dtype, *, ones, hold=False):
+    """Return the standardised :class:`TrainingData` of a table.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Means and deviations of inputs and targets.
+    X : ndarray, CSR array or matrix, or SelectedRows of shape (n_samples, n_features)
+        Inputs.
+    y, weight : ndarray of shape (n_samples, n_outputs) and (n_samples,)
+        Targets and weights.
+    dtype : dtype
+        Of the result.
+    ones : bool
+        Whether a column of ones is appended to the rows.
+    hold : bool, default=False
+        Rows are to be in memory whatever their size, because every step is on all of them.
+    """
+    n_numbers = X.shape[0] * (X.shape[1] + int(ones))
+    if hold or in_memory(X) or n_numbers <= HELD_NUMBERS:
+        return TrainingData(*scaling.arrays(X, y, weight, dtype, ones=ones))
+    sqrt_weight = by_value(np.sqrt, weight)
+    rows = LazyRows(X, scaling, sqrt_weight, dtype, ones=ones)
+    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
+
+
+def order_matters(X):
+    """Return whether a table is so large that its rows are visited in the order they lie in."""
+    return X.shape[0] * X.shape[1] > HELD_NUMBERS
+
+
+def check_all_rows(X, batch_size):
+    """Raise ValueError if all rows are to be in memory of a table that was not put there."""
+    n_numbers = X.shape[0] * (X.shape[1] + 1)
+    if batch_size is None and not in_memory(X) and n_numbers > HELD_NUMBERS:
+        raise ValueError(
+            "batch_size=None takes every step on all rows, which are standardised in memory for "
+            f"it: {8e-6 * n_numbers:.0f} MB for this X of shape {X.shape}, where a sparse or "
+            f"memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set `batch_size`, or "
+            "pass a dense array in memory."
+        )
+
+
+def windowed_batches(n_rows, n_columns, n_batches, rng, mask=None):
+    """Yield index arrays of an epoch that read a file in large pieces, each in ascending order.
+
+    The table is cut into chunks of adjacent rows, the chunks are shuffled, and the rows of 256
+    chunks at a time, a window, are shuffled and cut into batches. So a batch is a random sample
+    of 256 random places, and 32 MB (of float32) are read for as long as a window lasts; a disk
+    need not fetch a page for each single row.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Shape of the table.
+    n_batches : int
+        Number of batches; their sizes differ by at most one.
+    rng : numpy.random.Generator
+        Source of the order.
+    mask : ndarray of bool or None
+        Rows to use; None is all.
+    """
+    n_used = n_rows if mask is None else int(np.count_nonzero(mask))
+    windows = _windows(n_rows, n_columns, rng, mask)
+    waiting = np.empty(0, dtype=np.int64)
+    for batch in range(n_batches):
+        size = (batch + 1) * n_used // n_batches - batch * n_used // n_batches
+        while len(waiting) < size:
+            waiting = np.concatenate([waiting, next(windows)])
+        yield np.sort(waiting[:size])
+        waiting = waiting[size:]
+
+
+def _windows(n_rows, n_columns, rng, mask):
+    """Yield the shuffled rows of one window after the other."""
+    chunk = max(1, _CHUNK_NUMBERS // n_columns)
+    starts = chunk * rng.permutation(-(-n_rows // chunk))
+    n_chunks = max(_CHUNKS, _WINDOW_ROWS // chunk)
+    for first in range(0, len(starts), n_chunks):
+        rows = (starts[first : first + n_chunks, None] + np.arange(chunk)).ravel()
+        rows = rows[rows < n_rows]
+        yield rng.permutation(rows if mask is None else rows[mask[rows]])
+
+
+def subset(n_samples, most, rng):
+    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
+    if n_samples <= most:
+        return np.arange(n_samples)
+    return np.sort(rng.choice(n_samples, most, replace=False))
+
+
+def _everything(mask):
+    return slice(None) if mask is None else mask
