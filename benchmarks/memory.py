@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor, _training_data
+from sklearn_sketchgn import SketchGNRegressor, _penalty, _sparse, _training_data
 
 _BLOCK = 2**16
 
@@ -115,10 +115,11 @@ def _resident():
 def _allocated():
     # As if these tables were large ones.
     _training_data.HELD_NUMBERS = _training_data._COPIED_NUMBERS = 2**18
+    _penalty._NUMBERS, _sparse._ENTRIES = 2**18, 2**16
     print(
         f"{'table':<24}{'bytes a row':>12}{'n x (d + 1) float32':>22}{'n float64':>11}{'rest':>9}"
     )
-    for name, make in (("array", _array), ("CSR", _sparse), ("memory-mapped file", _file)):
+    for name, make in (("array", _array), ("CSR", _csr), ("memory-mapped file", _file)):
         n_rows, n_features = 100_000, 20
         small, large = (_peak(make, n, n_features) for n in (n_rows, 2 * n_rows))
         row = (large - small) / n_rows
@@ -132,7 +133,7 @@ def _array(n_rows, n_features, folder):
     return np.random.default_rng(0).standard_normal((n_rows, n_features))
 
 
-def _sparse(n_rows, n_features, folder):
+def _csr(n_rows, n_features, folder):
     return sp.random(n_rows, n_features, 0.1, format="csr", random_state=0)
 
 

@@ -54,6 +54,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 2**18)
     monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 2**18)
     monkeypatch.setattr("sklearn_sketchgn._penalty._NUMBERS", 2**18)
+    monkeypatch.setattr("sklearn_sketchgn._sparse._ENTRIES", 2**16)
 
 
 def test_an_array_takes_one_more_in_float32(small_blocks, tmp_path):
