@@ -27,6 +27,9 @@ _MAD_TO_DEVIATION = 1.4826022185056018
 # would drown what another penalty promises.
 _JUDGED_THRESHOLDS = 3.0
 
+# An error beyond so many robust standard deviations is taken for an outlier, not for noise.
+_OUTLIER = 3.0
+
 # Bounds of the logarithm of a rate. Above, no row is explained; below, the curvature stays so large
 # that the working residual, y exp(-f / 2), and its square are finite in float32.
 _LEAST_LOG, _LARGEST_LOG = -60.0, 300.0
@@ -76,6 +79,18 @@ class Loss:
     def judged_residual(self, residual, rows):
         """Return the working residual of held-out rows as it counts for the noise among them."""
         return residual
+
+    def expected(self, f):
+        """Return the expected target at the outputs f."""
+        return f
+
+    def variance(self, f):
+        """Return V so that noise has the variance s^2 V: the expected curvature, too."""
+        return np.ones_like(f)
+
+    def without_outliers(self, squares, sample_weight):
+        """Return squared errors with those of outliers replaced by typical ones."""
+        return squares
 
     def linearise(self, network, rows, targets):
         """Return the Jacobian, the working residual and the root loss, output by output."""
@@ -143,9 +158,17 @@ class Poisson(Loss):
         """Return the root of the mean: the deviance of c y is c times that of y."""
         return np.exp(0.5 * scaling.y_mean)
 
+    def expected(self, f):
+        """Return the rate exp(f)."""
+        return np.exp(np.clip(f, _LEAST_LOG, _LARGEST_LOG))
+
+    def variance(self, f):
+        """Return the rate: the variance of a count is its mean, times the dispersion s^2."""
+        return self.expected(f)
+
     def formulas(self, f, y):
         """Return value, gradient and curvature; see :class:`Loss`."""
-        rate = np.exp(np.clip(f, _LEAST_LOG, _LARGEST_LOG))
+        rate = self.expected(f)
         value = np.maximum(rate - y - y * f + xlogy(y, y), 0.0)
         return value, rate - y, rate
 
@@ -185,6 +208,11 @@ class Huber(Loss):
         bound = _JUDGED_THRESHOLDS * np.reshape(self.threshold, (-1, 1)) * rows[:, -1]
         bounded = np.clip(residual.reshape(-1, len(rows)), -bound, bound)
         return bounded.ravel()
+
+    def without_outliers(self, squares, sample_weight):
+        """Return squares with those beyond three robust deviations replaced by the deviation's."""
+        typical = robust_deviation(np.sqrt(squares), sample_weight) ** 2
+        return np.where(squares > _OUTLIER**2 * typical, typical, squares)
 
     def formulas(self, f, y):
         """Return value, gradient and curvature; see :class:`Loss`."""

@@ -15,11 +15,12 @@ BLOCK = 512
 class Posterior:
     """J'J over the chosen rows, with and without those held out, on the span of inducing rows."""
 
-    def __init__(self, kernel, data, held_out, total, rng):
+    def __init__(self, kernel, data, held_out, total, curvature, rng):
         self.kernel = kernel
         self.inducing = unscaled_rows(data.take(subset(len(data), _n_inducing(data), rng)))
         self.basis = _orthonormal_basis(kernel(self.inducing, self.inducing))
-        kept, other = self._normal(data, ~held_out), self._normal(data, held_out)
+        kept = self._normal(data, curvature, ~held_out)
+        other = self._normal(data, curvature, held_out)
         share = total / float(data.weights.sum())
         self.kept = _eigen(share * kept)
         self.whole = _eigen(share * (kept + other))
@@ -37,26 +38,26 @@ class Posterior:
             diagonal.append(self.kernel.diagonal(rows))
         return np.concatenate(coordinates), np.concatenate(diagonal)
 
-    def _normal(self, data, mask):
-        """Return J'J over the masked rows in the coordinates of the basis."""
+    def _normal(self, data, curvature, mask):
+        """Return J'J over the masked rows, times their curvatures, in the basis's coordinates."""
         index = np.flatnonzero(mask)
         normal = np.zeros((self.basis.shape[1], self.basis.shape[1]))
         for start in range(0, len(index), BLOCK):
-            rows = data.rows[index[start : start + BLOCK]].astype(np.float64)
-            coordinates = self.coordinates(rows)
-            normal += coordinates.T @ coordinates
+            block = index[start : start + BLOCK]
+            coordinates = self.coordinates(data.rows[block].astype(np.float64))
+            normal += (coordinates * curvature[block, None]).T @ coordinates
         return normal
 
 
-def spread_at(coordinates, eigenvalues, diagonal, ridge):
-    """Return 1 + j(x)' (J'J + ridge I)^-1 j(x).
+def leverage_at(coordinates, eigenvalues, diagonal, ridge):
+    """Return j(x)' (J'J + ridge I)^-1 j(x).
 
     Within the span of the inducing rows by the eigenvalues of J'J, whose eigenvectors the
     coordinates refer to; outside of it, where J'J is taken as zero, by the ridge.
     """
     squares = coordinates**2
     outside = np.maximum(diagonal - squares.sum(axis=1), 0)
-    return 1 + squares @ (1 / (eigenvalues + ridge)) + outside / ridge
+    return squares @ (1 / (eigenvalues + ridge)) + outside / ridge
 
 
 def unscaled_rows(data):

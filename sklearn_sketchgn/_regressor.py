@@ -369,7 +369,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
-            self._uncertainty = "partial_fit estimates none"
+            self._uncertainty = "partial_fit keeps no rows to estimate one from"
             self._diagnose(X, scaling)
         return self
 
@@ -381,9 +381,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Inputs in the units of the training data.
         return_std : bool, default=False
-            Return the standard deviation of the targets about the predictions as well: of the
-            noise and of what the training rows leave open. docs/uncertainty.md says how it is
-            computed, how well it is calibrated, and when it is too small.
+            Return the standard deviation of new targets about the predictions as well: of the
+            noise and of what the training rows leave open. With ``loss="poisson"`` it grows with
+            the rate; with ``loss="huber"`` it is that of targets that are no outliers.
+            docs/uncertainty.md says how it is computed, how well it is calibrated, and when it is
+            too small.
 
         Returns
         -------
@@ -397,8 +399,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Raises
         ------
         ValueError
-            If ``return_std`` and the fit has no standard deviation, as after fewer than five
-            different rows.
+            If ``return_std`` and there is no standard deviation, as after a fit to fewer than five
+            different rows, and after ``partial_fit``.
         """
         check_is_fitted(self)
         X = validate_inputs(self, X)
@@ -594,9 +596,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             n_jobs=self.n_jobs,
             observers=observers,
         )
-        if self.loss != "squared_error":
-            self._uncertainty = f"loss={self.loss!r} estimates none"
-            return outcomes
         self._uncertainty = fit_uncertainty(
             outcomes,
             data,

@@ -3,7 +3,10 @@
 Around the fitted network f(x; theta + p) = f(x) + j(x)'p. With noise of variance s^2 and a prior
 p ~ N(0, s^2 / ridge I) the posterior covariance of p is s^2 (J'J + ridge I)^-1, and
 
-    std(x)^2 = s^2 (1 + j(x)' (J'J + ridge I)^-1 j(x)) exp(g(x)).
+    std(x)^2 = s^2 V (1 + V j(x)' (J'J + ridge I)^-1 j(x)) exp(g(x)),
+
+with V = 1 but for counts: their variance grows with the rate, V = exp(f), of which V^2 j'(..)j is
+the variance by the delta method. Rows of J are multiplied by the root of the loss's curvature.
 
 The ridge, s and the correction g are those under which errors on rows that were not trained on are
 most likely. (alpha is no substitute for the ridge: a fit ends long before the linearised problem
@@ -15,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._error_scale import fit_error_scale
+from ._losses import LOSSES
 from ._members import combine
 from ._network import Network
-from ._posterior import BLOCK, Posterior, spread_at
+from ._posterior import BLOCK, Posterior, leverage_at, unscaled_rows
 from ._rehearsal import held_out_rows, rehearse
 from ._scaling import Scaling
 from ._tangent_kernel import TangentKernel
@@ -47,6 +51,8 @@ class Uncertainty:
 
     Attributes
     ----------
+    loss : str
+        Name of the loss function of the fit.
     scaling : Scaling
         Of the fit.
     n_members : int
@@ -70,6 +76,7 @@ class Uncertainty:
         g is clipped to its values on the rows that it was fitted to.
     """
 
+    loss: str
     scaling: Scaling
     n_members: int
     train_output: bool
@@ -87,16 +94,19 @@ class Uncertainty:
         like = Network(nothing, nothing, nothing, self.train_output)
         network = self.scaling.unfold(like, coefs, intercepts)
         kernel = TangentKernel.of(network, self.n_members)
+        loss = LOSSES[self.loss]()
         out = np.empty((X.shape[0], len(self.noise)))
         for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
             ones = np.ones(len(out[block]))
             rows = self.scaling.scaled_rows(X[block], ones, np.float64, ones=int(self.train_output))
             coordinates = kernel(rows, self.inducing) @ self.projection
-            spread = spread_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
+            leverage = leverage_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
             log_scale = np.clip(coordinates @ self.log_weights, *self.log_range)
-            out[block] = np.sqrt(self.noise * np.exp(log_scale) * spread[:, None])
-        return out * self.scaling.y_scale
+            variance = loss.variance(network.evaluate(rows))
+            spread = 1 + variance * leverage[:, None]
+            out[block] = np.sqrt(self.noise * np.exp(log_scale) * variance * spread)
+        return out * loss.target_scaling(self.scaling).y_scale
 
 
 def standard_deviation(model, X):
@@ -150,6 +160,7 @@ def fit_uncertainty(outcomes, data, validation, scaling, *, batch_size, rng, n_j
 def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
     network = scaling.unfold(outcomes[0].training.network, *combine(folded))
+    loss = outcomes[0].training.loss_function
     total = float(data.weights.sum())
     data = data.part(subset(len(data), _SAMPLE, rng))
     if validation is None:
@@ -160,38 +171,49 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
             outcomes, data, held_out, batch_size=batch_size, rng=rng, n_jobs=n_jobs
         )
         judges = data.part(held_out)
-        errors = _expected_squares(network, predictions, data, held_out, judges)
+        errors = _expected_squares(network, predictions, data, held_out, judges, loss)
     else:
         held_out = np.zeros(len(data), dtype=bool)
-        judges, errors = validation, _squares(network.evaluate(validation.rows), validation)
+        judges = validation
+        errors = _squares(network.evaluate(validation.rows), validation, loss)
+    errors = loss.without_outliers(errors, judges.weights)
     if not np.isfinite(errors).all():
         return "its errors on held-out rows were not finite"
     picked = subset(len(judges), _JUDGES, rng)
     visited = sum(outcomes[0].training.history["batch_size"])
     n_rows = int(np.clip(visited // _VISITED_PER_ROW, _FEWEST_ROWS, _MOST_ROWS))
     chosen = subset(len(data), n_rows, rng)
+    rows = data.part(chosen)
     posterior = Posterior(
-        TangentKernel.of(network, len(outcomes)), data.part(chosen), held_out[chosen], total, rng
+        TangentKernel.of(network, len(outcomes)),
+        rows,
+        held_out[chosen],
+        total,
+        _curvature(network, rows, loss),
+        rng,
     )
-    return _calibrated(posterior, judges.part(picked), errors[picked], scaling, len(outcomes))
+    judges, errors = judges.part(picked), errors[picked]
+    return _calibrated(posterior, judges, errors, network, loss, scaling, len(outcomes))
 
 
-def _calibrated(posterior, judges, errors, scaling, n_members):
+def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
     coordinates, diagonal = posterior.images(judges)
+    outputs = [network.evaluate(unscaled_rows(block)) for block in judges.blocks()]
+    variance = loss.variance(np.concatenate(outputs))
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
         coordinates @ kept_vectors,
         kept_eigenvalues,
         diagonal,
+        variance,
         errors,
         judges.weights,
     )
-    noise, log_weights, log_range = fit_error_scale(
-        coordinates, errors / spread[:, None], judges.weights
-    )
+    noise, log_weights, log_range = fit_error_scale(coordinates, errors / spread, judges.weights)
     eigenvalues, vectors = posterior.whole
     return Uncertainty(
+        loss=loss.name,
         scaling=scaling,
         n_members=n_members,
         train_output=posterior.kernel.train_output,
@@ -205,29 +227,44 @@ def _calibrated(posterior, judges, errors, scaling, n_members):
     )
 
 
-def _squares(values, data):
-    """Return squared errors without the weights that scaled values and targets carry."""
-    difference = values.astype(np.float64) - data.targets
-    return difference**2 / data.weights[:, None]
+def _unweighted(values, data):
+    """Return float64 values without the weights that scaled values and targets carry."""
+    return values.astype(np.float64) / np.sqrt(data.weights)[:, None]
 
 
-def _expected_squares(network, predictions, data, held_out, judges):
+def _squares(values, data, loss):
+    """Return squared errors in units of the variance that the loss expects of them."""
+    f = _unweighted(values, data)
+    return (_unweighted(data.targets, data) - loss.expected(f)) ** 2 / loss.variance(f)
+
+
+def _curvature(network, data, loss):
+    """Return the curvature of the loss at every row, the mean over its outputs."""
+    by_block = []
+    for block in data.blocks():
+        f = _unweighted(network.evaluate(block.rows), block)
+        by_block.append(loss.formulas(f, _unweighted(block.targets, block))[2].mean(axis=1))
+    return np.concatenate(by_block)
+
+
+def _expected_squares(network, predictions, data, held_out, judges, loss):
     """Return squared errors to expect of the network on the held-out rows, had it not seen them.
 
     Its own squared residuals there, plus what a rehearsal adds to its training error on rows that
     it has not seen. (Its squared errors alone are too large where it is not finished: it had
     fewer steps than the fit.)
     """
-    residuals = _squares(network.evaluate(judges.rows), judges)
-    squares, weights = _squares(predictions, data), data.weights
+    residuals = _squares(network.evaluate(judges.rows), judges, loss)
+    weights = data.weights
+    squares = loss.without_outliers(_squares(predictions, data, loss), weights)
     seen = weights[~held_out] @ squares[~held_out] / weights[~held_out].sum()
     unseen = weights[held_out] @ squares[held_out] / weights[held_out].sum()
     share = np.maximum(unseen - seen, 0) / np.maximum(unseen, np.finfo(float).tiny)
     return residuals + share * squares[held_out]
 
 
-def _choose_ridge(coordinates, eigenvalues, diagonal, errors, weights):
-    """Return a ridge under which the squared errors are likely, and 1 + j'(J'J + ridge I)^-1 j.
+def _choose_ridge(coordinates, eigenvalues, diagonal, variance, errors, weights):
+    """Return a ridge under which the squared errors are likely, and 1 + V j'(J'J + ridge I)^-1 j.
 
     Candidates are ridges for which the prior deviation of f on an average row is between 0.1 and
     10 deviations of the target. Unseen rows that lie among the others say little about the prior,
@@ -236,13 +273,13 @@ def _choose_ridge(coordinates, eigenvalues, diagonal, errors, weights):
     """
     total = float(weights.sum())
     share = weights / total
-    variance = np.maximum(share @ errors, np.finfo(float).tiny)
-    typical = float(share @ diagonal) * float(variance.mean())
+    level = np.maximum(share @ errors, np.finfo(float).tiny)
+    typical = float(share @ diagonal) * float(level.mean())
     ridges = np.maximum(typical / _PRIOR_DEVIATIONS**2, np.finfo(float).tiny)
     misfits = np.empty(len(ridges))
     for i, ridge in enumerate(ridges):
-        spread = spread_at(coordinates, eigenvalues, diagonal, ridge)
-        scale = np.maximum(share @ (errors / spread[:, None]), np.finfo(float).tiny)
-        misfits[i] = 0.5 * total * (np.log(scale).mean() + share @ np.log(spread))
+        spread = 1 + variance * leverage_at(coordinates, eigenvalues, diagonal, ridge)[:, None]
+        scale = np.maximum(share @ (errors / spread), np.finfo(float).tiny)
+        misfits[i] = 0.5 * total * np.mean(np.log(scale) + share @ np.log(spread))
     ridge = float(ridges[np.argmax(misfits <= misfits.min() + _TIE)])
-    return ridge, spread_at(coordinates, eigenvalues, diagonal, ridge)
+    return ridge, 1 + variance * leverage_at(coordinates, eigenvalues, diagonal, ridge)[:, None]

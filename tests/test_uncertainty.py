@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_linnerud, make_friedman1
 
-from sklearn_sketchgn import SketchGNRegressor, _uncertainty
+from sklearn_sketchgn import SketchGNRegressor, _rehearsal, _uncertainty
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from tests import references
@@ -59,24 +59,41 @@ def test_kernel_of_several_outputs_is_the_mean_and_members_keep_their_weights(n_
     np.testing.assert_allclose(kernel(rows, rows), expected, atol=1e-11)
 
 
-def dense_deviation(model, X, X_test, weight):
+def dense_deviation(model, X, y, X_test, weight):
     """Return the standard deviation by the full Jacobian, without the correction g."""
     state = model._uncertainty
     like = Network(np.empty((0, 0)), np.empty((0, 0)), np.empty(0), state.train_output)
     network = state.scaling.unfold(like, model.coefs_, model.intercepts_)
     output = state.n_members * np.sqrt(np.mean(network.output**2, axis=1, keepdims=True))
 
-    def J(X, weight):
-        rows = state.scaling.scaled_rows(
+    def scaled(X, weight):
+        return state.scaling.scaled_rows(
             X, np.sqrt(weight), np.float64, ones=int(state.train_output)
         )
+
+    def J(rows):
         return references.jacobian(rows, network.hidden, output, train_output=state.train_output)
 
-    A = J(X, weight)
+    rows, unit, y = (
+        scaled(X_test, np.ones(len(X_test))),
+        state.scaling.y_scale,
+        y.reshape(len(y), -1),
+    )
+    predicted, variance = network.evaluate(scaled(X, np.ones(len(X)))), 1.0
+    curvature = np.ones_like(predicted)
+    if model.loss == "poisson":
+        unit = np.exp(state.scaling.y_mean)
+        variance, curvature = np.exp(network.evaluate(rows)), np.exp(predicted)
+    elif model.loss == "huber":
+        threshold = model._resume[1][0].loss_function.threshold
+        residual = np.abs(predicted - (y - state.scaling.y_mean) / unit)
+        curvature = np.minimum(1, threshold / residual)
+        assert curvature.min() < 0.9
+    A = J(scaled(X, weight * curvature.mean(axis=1)))
     precision = A.T @ A + state.ridge * np.eye(A.shape[1])
-    B = J(X_test, np.ones(len(X_test)))
-    leverage = np.einsum("np,np->n", B, np.linalg.solve(precision, B.T).T)
-    return np.sqrt(state.noise * (1 + leverage[:, None])) * state.scaling.y_scale
+    B = J(rows)
+    leverage = np.einsum("np,np->n", B, np.linalg.solve(precision, B.T).T)[:, None]
+    return np.sqrt(state.noise * (variance + variance**2 * leverage)) * unit
 
 
 @pytest.mark.parametrize(
@@ -87,6 +104,8 @@ def dense_deviation(model, X, X_test, weight):
         {"width": 30, "n_members": 2},
         {"width": 40, "train_output": False, "batch_size": None},
         {"width": 40, "batch_size": 64},
+        {"width": 20, "loss": "poisson"},
+        {"width": 20, "loss": "huber", "warm_start": True},
     ],
     ids=repr,
 )
@@ -94,6 +113,9 @@ def dense_deviation(model, X, X_test, weight):
 def test_against_the_full_jacobian(parameters, n_outputs, diabetes, rng):
     X, y = diabetes[0][:200], diabetes[1][:200]
     y = y if n_outputs == 1 else np.column_stack([y, np.log(y), X[:, 2] ** 2])
+    if parameters.get("loss") == "huber":
+        y = y.copy()
+        y[::20] += 10 * y.std(axis=0)
     weight = rng.integers(1, 4, size=200).astype(float)
     X_test = X[::9] + 0.5 * X.std(axis=0) * rng.standard_normal(X[::9].shape)
     X_test[0] += 10 * X.std(axis=0)
@@ -105,7 +127,7 @@ def test_against_the_full_jacobian(parameters, n_outputs, diabetes, rng):
     object.__setattr__(state, "log_weights", 0 * state.log_weights)
     object.__setattr__(state, "log_range", 0 * state.log_range)
     _, plain = model.predict(X_test, return_std=True)
-    expected = dense_deviation(model, X, X_test, weight)
+    expected = dense_deviation(model, X, y, X_test, weight)
     np.testing.assert_allclose(plain.reshape(expected.shape), expected, rtol=1e-4)
     assert 1 < expected.max() / expected.min()
 
@@ -113,7 +135,11 @@ def test_against_the_full_jacobian(parameters, n_outputs, diabetes, rng):
 # Properties ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("parameters", [{}, {"batch_size": None}, {"solver": "cg"}], ids=repr)
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"batch_size": None}, {"solver": "cg"}, {"loss": "poisson"}, {"loss": "huber"}],
+    ids=repr,
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_weights_are_repetitions(parameters, seed):
     rng = np.random.default_rng(seed)
@@ -186,6 +212,38 @@ def test_covers_unseen_rows_and_finds_the_noisy_ones():
     assert std[noisy].mean() > 1.25 * std[~noisy].mean()
 
 
+@pytest.mark.parametrize("dispersion", [1, 4])
+def test_counts_are_covered_at_small_and_at_large_rates(dispersion):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2800, 4))
+    rate = 10 * np.exp(np.sin(2 * X[:, 0]) + 0.5 * X[:, 1])
+    # A Poisson distribution, and a negative binomial one, of variance dispersion * rate.
+    gamma = rate if dispersion == 1 else rng.gamma(rate / (dispersion - 1), dispersion - 1)
+    y = rng.poisson(gamma).astype(float)
+    model = SketchGNRegressor(width=32, loss="poisson", random_state=0).fit(X[:800], y[:800])
+    mean, std = model.predict(X[800:], return_std=True)
+    covered = np.abs(mean - y[800:]) <= 1.645 * std
+    # As below, and 0.01 for each half and 0.02 for counts that are not normal. A deviation that
+    # does not grow with the rate covers 0.99 of one half and 0.8 of the other.
+    large = mean > np.median(mean)
+    assert 0.80 < covered[large].mean() < 0.985
+    assert 0.80 < covered[~large].mean() < 0.985
+    assert std[large].mean() > 1.5 * std[~large].mean()
+    expected = np.sqrt(dispersion * rate[800:] + (mean - rate[800:]) ** 2)
+    assert np.median(std / expected) == pytest.approx(1, abs=0.25)
+
+
+def test_huber_covers_what_is_no_outlier():
+    X, y = make_friedman1(2000, noise=1.0, random_state=0)
+    rng = np.random.default_rng(0)
+    wrong = rng.random(800) < 0.05
+    y[:800][wrong] += 5000 * np.abs(rng.standard_normal(wrong.sum()))
+    model = SketchGNRegressor(width=32, loss="huber", random_state=0).fit(X[:800], y[:800])
+    mean, std = model.predict(X[800:], return_std=True)
+    assert 0.83 < np.mean(np.abs(mean - y[800:]) <= 1.645 * std) < 0.97
+    assert np.sqrt(np.mean(std**2)) < 2
+
+
 def test_a_network_that_interpolates_knows_that_it_does_not_know():
     X, y = make_friedman1(150, noise=1.0, random_state=0)
     X_test, y_test = make_friedman1(500, noise=1.0, random_state=1)
@@ -212,6 +270,21 @@ def test_validation_rows_are_used_instead_of_a_rehearsal(diabetes, monkeypatch):
     assert 400 < np.median(std) < 600
     _, std = quick(early_stopping=True).fit(X, y).predict(X, return_std=True)
     assert 30 < np.median(std) < 80
+
+
+@pytest.mark.parametrize(("n_samples", "most"), [(277, 139), (250, 250), (600, 200)])
+def test_a_rehearsal_takes_no_larger_batches_than_the_fit(n_samples, most, rng, monkeypatch):
+    sizes = []
+    original = _rehearsal.run_batches
+
+    def note(training, *args, **kwargs):
+        original(training, *args, **kwargs)
+        sizes.extend(training.history["batch_size"])
+
+    monkeypatch.setattr(_rehearsal, "run_batches", note)
+    X = rng.standard_normal((n_samples, 3))
+    quick().fit(X, X[:, 0])
+    assert 0.6 * most < max(sizes) <= most
 
 
 # Shapes, dtypes, limits ---------------------------------------------------------------------------
@@ -270,6 +343,12 @@ def test_too_few_rows(n_samples, rng):
     with pytest.raises(ValueError, match="no standard deviation, because .*fewer than five"):
         model.predict(np.zeros((1, 2)), return_std=True)
     assert model.predict(np.zeros((1, 2))).shape == (1,)
+
+
+def test_a_stream_has_none_and_says_why(fitted, diabetes):
+    model = clone(fitted).fit(*diabetes).partial_fit(*diabetes)
+    with pytest.raises(ValueError, match="because partial_fit keeps no rows to estimate one from"):
+        model.predict(diabetes[0], return_std=True)
 
 
 def test_five_rows_are_enough(rng):
