@@ -108,8 +108,8 @@ for n_runs in (150, 600, 2400):
         print(f"{n_runs:5d} runs, {name:25} error {error:.3f}, {seconds:5.1f} s")
 
 # %%
-# Up to some hundred runs the Gaussian process is the best of the three, and it should be your choice
-# there. Its time grows with the cube of the number of runs, that of the network hardly at all.
+# Up to some hundred runs the Gaussian process is the best of the three, and it should be your
+# choice there. Its time grows with the cube of the number of runs, that of the network hardly.
 #
 # Where to simulate next
 # ----------------------

@@ -83,6 +83,16 @@ class SketchOperator(ABC):
     ----------
     shape : tuple of int
         (sketch_size, n_rows).
+
+    Examples
+    --------
+    The example of `Sketch` derives one. Those of the package are made by ``draw``:
+
+    >>> import numpy as np
+    >>> from sklearn_sketchgn import Gaussian
+    >>> S = Gaussian().draw(20, 100, np.random.default_rng(0))
+    >>> S.shape, (S @ np.ones((100, 3))).shape
+    ((20, 100), (20, 3))
     """
 
     shape: tuple[int, int]
