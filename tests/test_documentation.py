@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from numpydoc.validate import validate
+from sklearn.neural_network import MLPRegressor
 
 import sklearn_sketchgn
+from sklearn_sketchgn import SketchGNRegressor
 
 ROOT = Path(__file__).parents[1]
 # A block whose fence says `python no-run` needs a file or names that only a reader has.
@@ -30,6 +32,26 @@ def test_code_blocks_run(page, capsys):
 
 def test_pages_with_code_are_found():
     assert PAGES["README.md"] and PAGES["docs/quick_start.md"] and PAGES["docs/algorithm.md"]
+
+
+def test_every_parameter_of_mlpregressor_is_compared():
+    page = (ROOT / "docs/coming_from_mlpregressor.md").read_text(encoding="utf-8")
+    table = page.partition("## Parameters")[2].partition("## Methods")[0]
+    cells = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| ")]
+    theirs, ours = (
+        set(re.findall(r"`(\w+)`", " ".join(column))) for column in zip(*cells, strict=True)
+    )
+    assert set(MLPRegressor().get_params()) <= theirs
+    same = {
+        name
+        for left, right in cells
+        if "same name" in right
+        for name in re.findall(r"`(\w+)`", left)
+    }
+    assert set(SketchGNRegressor().get_params()) == (ours | same) - {
+        "MLPRegressor",
+        "SketchGNRegressor",
+    }
 
 
 # Docstrings ---------------------------------------------------------------------------------------
