@@ -147,8 +147,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Rows of a batch.
     damping_ : float
         Damping per unit of weight at the end.
-    sketch_, solver_ : objects
-        The strategies that were used.
+    sketch_ : Sketch
+        The sketch that was used.
+    solver_ : Solver
+        The solver that was used.
     stop_reason_ : str
         What ended the fit, in words.
     n_dead_ : int
@@ -646,7 +648,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.loss_ = self.loss_curve_[-1]
         alphas = [outcome.training.alpha for outcome in outcomes]
         self.alpha_ = alphas[0] if len(alphas) == 1 else _geometric_mean(alphas)
-        self.damping_ = first.training.damping
+        self.damping_ = float(first.training.damping)
         self.batch_size_ = settings.batch_size
         self.solver_, self.sketch_ = settings.solver, settings.sketch
         self.stop_reason_ = STOP_REASONS[first.stop_reason]

@@ -163,19 +163,10 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     loss = outcomes[0].training.loss_function
     total = float(data.weights.sum())
     data = data.part(subset(len(data), _SAMPLE, rng))
-    if validation is None:
-        held_out = held_out_rows(data, rng)
-        if not held_out.any() or held_out.all():
-            return "it was fitted to fewer than five different rows"
-        predictions = rehearse(
-            outcomes, data, held_out, batch_size=batch_size, rng=rng, n_jobs=n_jobs
-        )
-        judges = data.part(held_out)
-        errors = _expected_squares(network, predictions, data, held_out, judges, loss)
-    else:
-        held_out = np.zeros(len(data), dtype=bool)
-        judges = validation
-        errors = _squares(network.evaluate(validation.rows), validation, loss)
+    found = _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs)
+    if found is None:
+        return "it was fitted to fewer than five different rows"
+    held_out, judges, errors = found
     errors = loss.without_outliers(errors, judges.weights)
     if not np.isfinite(errors).all():
         return "its errors on held-out rows were not finite"
@@ -194,6 +185,23 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     )
     judges, errors = judges.part(picked), errors[picked]
     return _calibrated(posterior, judges, errors, network, loss, scaling, len(outcomes))
+
+
+def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
+    """Return which rows are held out, rows not trained on, and the squared errors there.
+
+    None where there are too few rows to hold some out.
+    """
+    loss = outcomes[0].training.loss_function
+    if validation is not None:
+        errors = _squares(network.evaluate(validation.rows), validation, loss)
+        return np.zeros(len(data), dtype=bool), validation, errors
+    held_out = held_out_rows(data, rng)
+    if not held_out.any() or held_out.all():
+        return None
+    predictions = rehearse(outcomes, data, held_out, batch_size=batch_size, rng=rng, n_jobs=n_jobs)
+    judges = data.part(held_out)
+    return held_out, judges, _expected_squares(network, predictions, data, held_out, judges, loss)
 
 
 def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
