@@ -12,6 +12,10 @@ from scipy.linalg import get_blas_funcs
 # Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
 _BLOCK_ELEMENTS = 2**18
 
+# Entries in a row of a sparse sketch, times features, from which its rows are taken one by one: at
+# 300 this was measured as fast as scattered additions of rows of J, at 2300 three times faster.
+_WORK_A_ROW = 512
+
 
 class Jacobian:
     """Jacobian J of the outputs of a two-layer ReLU network, never formed as an array.
@@ -98,12 +102,8 @@ class Jacobian:
             weighted = u[:, block].T[:, :, None] * self.rows[block][:, None, :]
             # Not D' times a skinny matrix: that takes up to twice as long.
             moments += weighted.reshape(-1, k * d).T @ self._mask(block)
-        moments = moments.T.reshape(m, k, d)
-        hidden = np.einsum("mkd,mk->md", moments, self.output_weights)
-        if not self.train_output:
-            return hidden.ravel()
-        output = np.einsum("mkd,md->mk", moments, self.hidden_weights)
-        return np.concatenate([hidden.ravel(), output.ravel(), u @ self.rows[:, -1]])
+        out = np.empty((1, self.shape[1]), dtype=self.dtype)
+        return self._from_moments(moments[None], u @ self.rows[:, -1], out)[0]
 
     # Gram matrix J J' and its sketch over the neurons ------------------------------------------
 
@@ -164,7 +164,14 @@ class Jacobian:
         return normal
 
     def sketched_rows(self, sample_sketch):
-        """Return S J for S of shape (sketch_size, shape[0]), by blocks of columns of J."""
+        """Return S J for S of shape (sketch_size, shape[0]), by blocks of columns of J.
+
+        A sparse S (one that has ``to_sparse``) with many entries a row is taken row by row.
+        """
+        to_sparse = getattr(sample_sketch, "to_sparse", None)
+        sparse = None if to_sparse is None else to_sparse(self.dtype)
+        if sparse is not None and sparse.nnz * self.n_features >= _WORK_A_ROW * sparse.shape[0]:
+            return self._sparsely_sketched_rows(sparse)
         n, d, k, m = self.n_samples, self.n_features, self.n_outputs, self.width
         dense = np.empty((sample_sketch.shape[0], self.shape[1]), dtype=self.dtype)
         for block in self._neuron_blocks(4 * n * k * d):
@@ -179,6 +186,40 @@ class Jacobian:
         if self.train_output:
             ones = np.kron(np.eye(k, dtype=self.dtype), self.rows[:, -1:])
             dense[:, m * (d + k) :] = sample_sketch @ ones
+        return dense
+
+    def _sparsely_sketched_rows(self, sample_sketch):
+        """Return S J for a sparse S: row t is J' s_t, a product over the few samples of s_t.
+
+        A skinny product of a fast library for each row of S, in the place of scattered additions
+        of rows of J: 2 nnz(S) m d operations, none of J formed.
+        """
+        m, d, k = self.width, self.n_features, self.n_outputs
+        n_rows, edges = sample_sketch.shape[0], sample_sketch.indptr
+        dense = np.empty((n_rows, self.shape[1]), dtype=self.dtype)
+        size = max(1, ceil(4 * _BLOCK_ELEMENTS * n_rows / (m * sample_sketch.nnz)))
+        for start in range(0, n_rows, size):
+            stop = min(start + size, n_rows)
+            entries = slice(edges[start], edges[stop])
+            output, samples = np.divmod(sample_sketch.indices[entries], self.n_samples)
+            rows = np.take(self.rows, samples, axis=0)
+            weighted = sample_sketch.data[entries, None] * rows
+            if k > 1:
+                weighted = (output[:, None] == np.arange(k))[:, :, None] * weighted[:, None, :]
+                weighted = weighted.reshape(-1, k * d)
+            if self._stored_mask is None:
+                mask = (rows @ self.hidden_weights.T > 0).astype(self.dtype)
+            else:
+                # Without the check of the indices this takes a sixth of the time.
+                mask = np.take(self._stored_mask, samples, axis=0, mode="clip")
+            moments = np.empty((stop - start, k * d, m), dtype=self.dtype)
+            intercept = np.empty((stop - start, k), dtype=self.dtype)
+            bounds = edges[start : stop + 1] - edges[start]
+            for t in range(stop - start):
+                own = slice(bounds[t], bounds[t + 1])
+                np.matmul(weighted[own].T, mask[own], out=moments[t])
+                intercept[t] = weighted[own, d - 1 :: d].sum(axis=0)
+            self._from_moments(moments, intercept, dense[start:stop])
         return dense
 
     def stable_rank(self):
@@ -197,6 +238,22 @@ class Jacobian:
         return changed / (self.n_samples * self.width)
 
     # Pieces -----------------------------------------------------------------------------------
+
+    def _from_moments(self, moments, intercept, out):
+        """Write J'u for several u into the rows of ``out``.
+
+        ``moments`` holds (D' (u_j * X))' of every output j, shape (n_vectors, k * d, m). It serves
+        both layers, as H' u_j = rowsum(W * (D' (u_j * X))).
+        """
+        m, d, k = self.width, self.n_features, self.n_outputs
+        moments = moments.reshape(len(out), k, d, m)
+        hidden = out[:, : m * d].reshape(len(out), m, d)
+        np.einsum("tkdm,mk->tmd", moments, self.output_weights, out=hidden)
+        if self.train_output:
+            output = out[:, m * d : m * (d + k)].reshape(len(out), m, k)
+            np.einsum("tkdm,md->tmk", moments, self.hidden_weights, out=output)
+            out[:, m * (d + k) :] = intercept
+        return out
 
     def _row_blocks(self):
         if self._stored_mask is not None:

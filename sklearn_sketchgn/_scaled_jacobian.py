@@ -62,3 +62,10 @@ class _ScaledSketch:
 
     def __matmul__(self, table):
         return self.sketch @ (self.factor[:, None] * table)
+
+    def to_sparse(self, dtype):
+        to_sparse = getattr(self.sketch, "to_sparse", None)
+        scaled = None if to_sparse is None else to_sparse(dtype)
+        if scaled is not None:
+            scaled.data *= self.factor[scaled.indices]
+        return scaled

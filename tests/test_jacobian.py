@@ -172,6 +172,29 @@ def test_a_shared_fixed_output_layer_gives_exact_float32_counts(rng):
     np.testing.assert_array_equal(J.gram(), dense @ dense.T)
 
 
+@mask_stored_or_not
+@output_trained_or_not
+@either_dtype
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("work", [0, 10**9], ids=["row by row", "by columns"])
+def test_both_ways_to_apply_a_sparse_sketch(work, k, dtype, train_output, stored, rng, monkeypatch):
+    monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", work)
+    monkeypatch.setattr("sklearn_sketchgn._jacobian._BLOCK_ELEMENTS", 200)
+    shape = cases.Shape(90, 3, 4, k)
+    J, dense = make(shape, rng, train_output=train_output, stored=stored, dtype=dtype)
+    S = CountSketch(nnz_per_column=2).draw(7, J.shape[0], rng)
+    found = J.sketched_rows(S)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, S @ dense, atol=tolerance(dtype, dense))
+
+
+def test_a_row_of_a_sparse_sketch_may_be_empty(rng, monkeypatch):
+    monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", 0)
+    J, dense = make(cases.Shape(5, 3, 4, 1), rng)
+    S = CountSketch(nnz_per_column=1).draw(40, 5, rng)
+    np.testing.assert_allclose(J.sketched_rows(S), S @ dense, atol=1e-12)
+
+
 def test_inputs_may_be_read_only_and_are_left_alone(rng):
     arrays = cases.network_arrays(cases.ordinary_table, cases.Shape(12, 4, 10, 2), rng)
     copies = [x.copy() for x in arrays]

@@ -41,6 +41,17 @@ def test_against_a_dense_jacobian(shape, dtype, rng):
     np.testing.assert_allclose(np.tril(lower), np.tril(gram @ gram.T), atol=10 * atol)
 
 
+def test_a_sparse_sketch_is_scaled_whichever_way_it_is_applied(rng, monkeypatch):
+    arrays = cases.network_arrays(cases.ordinary_table, SHAPES[2], rng)
+    factor = rng.uniform(0.1, 3.0, size=180)
+    J, dense = ScaledJacobian(Jacobian(*arrays), factor), references.jacobian(*arrays)
+    S = CountSketch(nnz_per_column=2).draw(6, 180, rng)
+    expected = S @ (factor[:, None] * dense)
+    for work in (0, 10**9):
+        monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", work)
+        np.testing.assert_allclose(J.sketched_rows(S), expected, atol=1e-10)
+
+
 def test_the_plain_jacobian_is_left_alone(rng):
     arrays = cases.network_arrays(cases.ordinary_table, SHAPES[0], rng)
     plain = Jacobian(*arrays)

@@ -129,6 +129,21 @@ class SketchOperator(ABC):
             A = A.astype(np.float64)
         return self._multiply(A) if A.ndim == 2 else self._multiply(A[:, None])[:, 0]
 
+    def to_sparse(self, dtype: Any) -> Any:
+        """Return S as a sparse array by rows, for products faster than S @ A; None if it is dense.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32 or float64, of its entries.
+
+        Returns
+        -------
+        S : scipy.sparse.csr_array of shape (sketch_size, n_rows) or None
+            The same matrix.
+        """
+        return None
+
     @abstractmethod
     def _multiply(self, A: np.ndarray) -> np.ndarray:
         """Return S A for a float32 or float64 array A of shape (n_rows, n_columns)."""

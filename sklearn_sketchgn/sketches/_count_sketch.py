@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array
@@ -107,6 +108,12 @@ class CountSketchOperator(SketchOperator):
 
     signs: csc_array
     scale: float
+
+    def to_sparse(self, dtype: Any) -> Any:
+        """Return S as a sparse array by rows; see :class:`SketchOperator`."""
+        rows = self.signs.tocsr().astype(dtype, copy=False)
+        rows.data *= self.scale
+        return rows
 
     def _multiply(self, A: np.ndarray) -> np.ndarray:
         # By columns of S: A is read once, in order, and scattered into an array of the size of

@@ -103,6 +103,18 @@ def test_every_product_is_with_the_same_matrix(sketch, rng):
 
 
 @every_sketch
+@either_dtype
+def test_the_sparse_form_is_the_same_matrix(sketch, dtype, rng):
+    S = sketch.draw(30, 100, rng)
+    sparse = S.to_sparse(dtype)
+    if sparse is None:
+        assert not isinstance(sketch, sketches.CountSketch)
+        return
+    assert sparse.format == "csr" and sparse.dtype == dtype
+    np.testing.assert_allclose(sparse.toarray(), dense(S), rtol=4 * np.finfo(dtype).eps)
+
+
+@every_sketch
 def test_product_is_linear(sketch, rng):
     S = sketch.draw(15, 60, rng)
     A, B = matrix(seed=1), matrix(seed=2)
