@@ -120,6 +120,8 @@ def print_constants(records):
         found["_FACTOR"].append(parts["factor"] * peak / counts["factor"])
         form = solvers["direct"]["seconds"] - parts["factor"]
         found["_FORM"].append(form * peak / counts["form"])
+        if "sketch" in parts:
+            found["_SKETCH"].append(parts["sketch"] * peak / counts["sketch"])
         if "kept" in solvers:
             found["_KEPT_ITERATIONS"].append(solvers["kept"]["iterations"])
         if "countsketch" in solvers:

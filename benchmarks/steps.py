@@ -40,6 +40,7 @@ from _steps_report import print_report, save_plot
 
 from sklearn_sketchgn import CG, SRHT, CountSketch, Direct, Gaussian
 from sklearn_sketchgn._network import initialise, initialise_paper
+from sklearn_sketchgn.solvers._cg import _sketch_plan
 
 AGREEMENT = 1e-3
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
@@ -236,6 +237,11 @@ def parts(jacobian, state, ridge):
         "rmatvec": best_of(rounds, lambda: jacobian.rmatvec(u)),
         "triangular": best_of(rounds, lambda: state.preconditioner.apply(rhs)),
     }
+    _, axis, size = _sketch_plan(jacobian, dual, CG().oversampling)
+    if size < axis:
+        sketch = SKETCHES["countsketch"].draw(size, axis, rng)
+        apply = jacobian._sketched_outputs if dual else jacobian.sketched_rows
+        found["sketch"] = best_of(2, lambda: apply(sketch))
     found["factor"] = best_of(2, lambda: Direct().solve(state, u, ridge))
     return found
 

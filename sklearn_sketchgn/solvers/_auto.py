@@ -1,5 +1,7 @@
 """Choose between the direct and the iterative solver by what a step with each would cost."""
 
+import numpy as np
+
 from ._base import Solver
 from ._cg import CG
 from ._direct import Direct
@@ -11,15 +13,17 @@ _FORM = 1.6  # symmetric products that form the exact or the sketched matrix
 _FACTOR = 2.0  # Cholesky
 _SKINNY = 2.0  # J v and J'u, products with few columns
 _TRIANGULAR = 25.0  # triangular solves with one vector, bound by memory
-_SKETCH = 40.0  # additions of a sparse sketch, bound by memory
+_SKETCH = 60.0  # additions of a sparse sketch, bound by memory
 
 # Iterations of CG to a residual of 1e-3, by the same command: with a factor that was made one step
 # earlier, and with a fresh sketch.
-_KEPT_ITERATIONS = 6
+_KEPT_ITERATIONS = 4
 _FRESH_ITERATIONS = 11
 
-# Smaller systems are solved exactly: a step takes milliseconds, and the last digits are kept.
-_SMALLEST_SIDE = 1024
+# Smaller systems are solved exactly. In float32, which is for tables of several batches, a kept
+# factor may serve from the lower bound on; float64 fits are promised equal to 1e-6 for weights and
+# repeated rows, which iterations to 1e-3 would not keep.
+_SMALLEST_SIDE, _SMALLEST_KEPT_SIDE = 1024, 256
 
 
 class Auto(Solver):
@@ -52,7 +56,8 @@ class Auto(Solver):
 
 def cg_is_cheaper(jacobian, *, kept):
     """Return whether a step by CG costs less than a direct one; ``kept``: with a kept factor."""
-    if min(jacobian.shape) < _SMALLEST_SIDE:
+    goes_on = kept and jacobian.dtype == np.float32
+    if min(jacobian.shape) < (_SMALLEST_KEPT_SIDE if goes_on else _SMALLEST_SIDE):
         return False
     counts = operations(jacobian)
     factor = _FACTOR * counts["factor"]

@@ -14,7 +14,7 @@ WIDE = cases.Shape(150, 6, 400, 1)
 TALL = cases.Shape(2000, 5, 20, 1)
 
 
-def sizes(n, m, d, k=1, *, stable_rank=8.0):
+def sizes(n, m, d, k=1, *, stable_rank=8.0, dtype=np.float32):
     """What the cost model reads from a Jacobian."""
     return SimpleNamespace(
         n_samples=n,
@@ -24,6 +24,7 @@ def sizes(n, m, d, k=1, *, stable_rank=8.0):
         train_output=True,
         shape=(n * k, m * (d + k) + k),
         stable_rank=lambda: stable_rank,
+        dtype=np.dtype(dtype),
     )
 
 
@@ -32,9 +33,16 @@ def jacobian(shape, rng):
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_batches_and_small_tables_are_solved_exactly(kept):
-    for n, m, d in [(256, 256, 10), (1000, 1024, 50), (100_000, 64, 10)]:
-        assert not _auto.cg_is_cheaper(sizes(n, m, d), kept=kept)
+def test_batches_and_small_tables_in_float64_are_solved_exactly(kept):
+    for n, m, d in [(255, 256, 10), (1000, 1024, 5), (100_000, 64, 10)]:
+        assert not _auto.cg_is_cheaper(sizes(n, m, d, dtype=np.float64), kept=kept)
+        assert not _auto.cg_is_cheaper(sizes(255, m, d), kept=kept)
+
+
+def test_a_small_table_in_float32_goes_on_with_a_factor_but_sketches_none():
+    for n, m, d in [(8000, 64, 5), (500, 1024, 5)]:
+        assert _auto.cg_is_cheaper(sizes(n, m, d), kept=True)
+        assert not _auto.cg_is_cheaper(sizes(n, m, d), kept=False)
 
 
 def test_a_kept_factor_wins_on_a_large_wide_network():
