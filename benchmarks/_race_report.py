@@ -165,6 +165,7 @@ def save_figure(records, path, clock):
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     names = (OURS, "mlp-adam", "mlp-lbfgs")
     tables = {t: m for t, m in by_table(records).items() if t in FIGURE_TABLES}
@@ -177,9 +178,9 @@ def save_figure(records, path, clock):
         limit(axes, methods, names)
         axes.set_title(table, loc="left", fontsize=11)
         axes.set_xlabel("seconds of training, one core")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
-        axes.tick_params(axis="y", which="both", labelsize=8)
+        axes.yaxis.set_minor_locator(NullLocator())
     panels[0, 0].set_ylabel("test error (RMSE)")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, ncols=3, frameon=False, loc="upper center")
