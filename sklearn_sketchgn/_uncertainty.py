@@ -37,6 +37,9 @@ _SAMPLE, _JUDGES = 2**15, 2048
 # Candidates for the prior standard deviation of f on an average row, in target deviations.
 _PRIOR_DEVIATIONS = np.logspace(1, -1, 17)
 
+# Deviations beyond which a held-out row says nothing, and products of its square would overflow.
+_LARGEST = 1e60
+
 # Log likelihoods this close are as good: the 95 % interval of one parameter.
 _TIE = 2.0
 
@@ -168,8 +171,10 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
         return "it was fitted to fewer than five different rows"
     held_out, judges, errors = found
     errors = loss.without_outliers(errors, judges.weights)
-    if not np.isfinite(errors).all():
-        return "its errors on held-out rows were not finite"
+    # Written so that NaN counts as too large.
+    near = all((np.abs(block.rows) < _LARGEST).all() for block in judges.blocks())
+    if not near or not (errors < _LARGEST**2).all():
+        return "its held-out rows or the errors there are beyond any scale"
     picked = subset(len(judges), _JUDGES, rng)
     visited = sum(outcomes[0].training.history["batch_size"])
     n_rows = int(np.clip(visited // _VISITED_PER_ROW, _FEWEST_ROWS, _MOST_ROWS))
@@ -194,7 +199,9 @@ def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
     """
     loss = outcomes[0].training.loss_function
     if validation is not None:
-        errors = _squares(network.evaluate(validation.rows), validation, loss)
+        # Rows that the scaling does not come from can be any number of deviations away.
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = _squares(network.evaluate(validation.rows), validation, loss)
         return np.zeros(len(data), dtype=bool), validation, errors
     held_out = held_out_rows(data, rng)
     if not held_out.any() or held_out.all():

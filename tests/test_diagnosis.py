@@ -64,6 +64,17 @@ def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
     assert nameless.diagnosis_[0].startswith("column 1 has a value 141")
 
 
+def test_troubles_are_counted_and_come_with_advice():
+    events = ["", "truncated", "not converged", "rejected not converged"]
+    singular, unfinished = _diagnosis.troubles("schedule", events, 1e-4)
+    assert singular.startswith("1 of 4 linear systems were singular")
+    assert "`alpha` or `damping`" in singular
+    assert unfinished.startswith("conjugate gradient did not converge in 2 of 4 steps")
+    assert _diagnosis.troubles("schedule", ["", "exact gram"], 1e-4) == []
+    (reached,) = _diagnosis.troubles("max_iter", 7 * [""], 1e-3)
+    assert reached.startswith("max_iter=7 was reached before tol=0.001")
+
+
 def test_units_do_not_matter(rng):
     X = rng.standard_normal((100, 3)) * [1e-9, 1, 1e9] + [0, 1e6, 0]
     assert quick().fit(X, X[:, 1]).diagnosis_ == []

@@ -7,7 +7,13 @@ from sklearn.metrics import mean_poisson_deviance, root_mean_squared_error
 from sklearn.utils import get_tags
 
 from sklearn_sketchgn import CG, Direct, SketchGNRegressor
-from sklearn_sketchgn._losses import LOSSES, bounded_exp, robust_deviation, weighted_median
+from sklearn_sketchgn._losses import (
+    LOSSES,
+    Huber,
+    bounded_exp,
+    robust_deviation,
+    weighted_median,
+)
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._step import Subproblem
@@ -139,6 +145,17 @@ def test_squared_error_copies_nothing(rng):
     problem, *_ = subproblem("squared_error", cases.Shape(12, 4, 9, 2), rng)
     assert problem.root_loss is problem.residual
     assert type(problem.jacobian).__name__ == "Jacobian"
+
+
+def test_outliers_among_the_judges_count_as_three_thresholds():
+    # Two outputs with thresholds of their own, three rows with weights 1, 4 and 1.
+    loss = Huber(np.array([0.5, 1.0]))
+    rows = np.column_stack([np.zeros(3), [1.0, 2.0, 1.0]])
+    residual = np.array([[0.1, 5.0, -9.0], [-2.0, -100.0, 4.0]])
+    expected = [[0.1, 3.0, -1.5], [-2.0, -6.0, 3.0]]
+    np.testing.assert_array_equal(loss.judged_residual(residual.ravel(), rows), np.ravel(expected))
+    for name in ("squared_error", "poisson"):
+        assert LOSSES[name]().judged_residual(residual, rows) is residual
 
 
 # Scaling of the targets ---------------------------------------------------------------------------

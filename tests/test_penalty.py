@@ -140,6 +140,16 @@ def test_rows_are_held_out_at_first_and_join_later(rng):
     assert len(set(alphas[n_searching:])) == 1
 
 
+@pytest.mark.parametrize("solver", ["cg", "direct"])
+def test_batches_of_one_row_are_never_empty(solver, rng):
+    # Thirty batches an epoch, of fifteen rows while the others are held out.
+    X, y = smooth_table(rng, 0.3, n_samples=30)
+    model = SketchGNRegressor(width=4, batch_size=1, max_iter=100, solver=solver, random_state=0)
+    sizes = model.fit(X, y).history_["batch_size"]
+    assert set(sizes[:90]) == {1}
+    assert np.isfinite(model.predict(X)).all()
+
+
 def test_equal_rows_are_held_out_together(rng):
     # If copies of a judged row were trained on, memorising them would look like skill.
     rows = np.column_stack([rng.standard_normal((40, 3)), np.ones(40)])

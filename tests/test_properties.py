@@ -167,6 +167,8 @@ def relative_errors(predicted, y, weight):
     constant = unit <= 100 * np.finfo(float).eps * np.abs(mean)
     unit[constant] = np.minimum(np.abs(mean), 1 / size)[constant]
     unit[unit == 0] = 1.0
+    # Its square and that of its inverse are to be finite; rounding is far above.
+    unit = np.maximum(unit, 1e-150)
     error, bound = (weight @ ((guess - y) / unit) ** 2 for guess in (predicted, mean))
     # Batches are trained in float32: constant targets are met to 1e-6 of their unit.
     return error.sum(), (bound + (rounding / unit) ** 2 + 1e-12).sum()

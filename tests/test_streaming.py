@@ -97,6 +97,17 @@ def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
     )
 
 
+def test_a_block_goes_on_with_the_moved_step(friedman):
+    X, y = friedman[0], friedman[1][:, None]
+    stream = quick().partial_fit(X[:300], y[:300])._stream
+    later = _streaming._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), None)
+    before, after = stream.scaling(), later.scaling()
+    ((network, step),) = _streaming._starts(later, before, after, 16, 1, np.float64)
+    expected = _streaming._moved_step(stream.steps[0], network, before, after)
+    np.testing.assert_array_equal(step, expected)
+    assert np.linalg.norm(step - stream.steps[0]) > 0.1 * np.linalg.norm(step)
+
+
 def test_a_column_that_is_constant_at_first_is_learnt_when_it_varies(rng):
     X, T = rng.uniform(-1, 1, size=(2000, 3)), rng.uniform(-1, 1, size=(500, 3))
     y, expected = (table[:, 0] + 3 * np.abs(table[:, 1]) for table in (X, T))
@@ -185,14 +196,14 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
     monkeypatch.setattr("sklearn_sketchgn._streaming.choose_alpha", choose)
     model = SketchGNRegressor(width=8, random_state=0)
     found = []
-    for start, stop in [(0, 40), (40, 104), (104, 168), (168, 232), (232, 300)]:
+    for start, stop in [(0, 40), (40, 104), (104, 168), (168, 300)]:
         model.partial_fit(X[start:stop], y[start:stop], np.full(stop - start, 2.0))
         found.append(model.alpha_)
-    # 40 rows are too few; 168 are less than twice 104; 232 are more.
-    second = np.exp((64 * np.log(4.0) + 64 * np.log(0.25)) / 128)
-    np.testing.assert_allclose(found, [0.3, 4.0, 4.0, second, second])
+    # 40 rows are too few; 168 are less than twice 104; 300 are more.
+    second = np.exp((64 * np.log(4.0) + 132 * np.log(0.25)) / 196)
+    np.testing.assert_allclose(found, [0.3, 4.0, 4.0, second])
     # The block is the whole table to the choice, and all rows so far are to the penalty.
-    assert weights == [(128.0, 128.0), (128.0, 128.0)]
+    assert weights == [(128.0, 128.0), (264.0, 264.0)]
 
 
 def test_a_penalty_is_in_units_of_all_weights_so_far(friedman):

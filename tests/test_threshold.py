@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn import Direct
-from sklearn_sketchgn._losses import Huber
+from sklearn_sketchgn import Direct, _threshold
+from sklearn_sketchgn._losses import Huber, robust_deviation
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._threshold import choose_threshold
@@ -58,6 +58,28 @@ def test_less_noise_gives_a_smaller_threshold_and_outputs_their_own(rng):
     noise = rng.standard_normal((len(y), 2)) * [0.1, 2.0]
     low, high = chosen(X, y[:, None] + noise)
     assert 3 * low < high
+
+
+def test_it_is_1_35_deviations_of_the_residuals_of_rows_held_out(rng, monkeypatch):
+    rounds = []
+
+    def residuals(training, kept, judges, batch_size):
+        assert len(kept) + len(judges) == 250
+        assert not {*kept.rows[:, 0]} & {*judges.rows[:, 0]}
+        found = 0.2 * judges.rows[:, :1]
+        rounds.append((training.loss_function.threshold, found))
+        return found
+
+    monkeypatch.setattr(_threshold, "_residuals", residuals)
+    X, y = linear_table(rng)
+    found = chosen(X, y)
+    # Two rounds of two folds; the second starts from the threshold that the first found.
+    used, (first, second) = [threshold[0] for threshold, _ in rounds], (rounds[0][1], rounds[1][1])
+    joined = np.concatenate([first, second])
+    expected = 1.35 * robust_deviation(joined, np.ones(len(joined)))[0]
+    np.testing.assert_allclose(used, [1.35, 1.35, expected, expected])
+    unit = robust_deviation((y - np.median(y))[:, None], np.ones(250))[0]
+    assert found[0] == pytest.approx(expected * unit)
 
 
 @pytest.mark.parametrize("seed", range(3))

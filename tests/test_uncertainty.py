@@ -9,7 +9,9 @@ from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_linnerud, make_friedman1
 
 from sklearn_sketchgn import SketchGNRegressor, _rehearsal, _uncertainty
+from sklearn_sketchgn._error_scale import fit_error_scale
 from sklearn_sketchgn._network import Network
+from sklearn_sketchgn._posterior import unscaled_rows
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from tests import references
 from tests.cases import Shape, network_arrays, ordinary_table
@@ -130,6 +132,65 @@ def test_against_the_full_jacobian(parameters, n_outputs, diabetes, rng):
     expected = dense_deviation(model, X, y, X_test, weight)
     np.testing.assert_allclose(plain.reshape(expected.shape), expected, rtol=1e-4)
     assert 1 < expected.max() / expected.min()
+
+
+@pytest.mark.parametrize("informative", [False, True])
+def test_of_likely_ridges_the_smallest_is_taken(informative, rng):
+    # Fifty rows whose squares say nothing of the ridge: the posterior is a point, whatever the
+    # prior. Or they are alike where the prior alone would make them differ by far.
+    coordinates = np.exp(2 * rng.standard_normal((50, 1)))
+    diagonal, errors = coordinates[:, 0] ** 2, rng.standard_normal((50, 1)) ** 2
+    eigenvalues = np.zeros(1) if informative else np.full(1, 1e12)
+    ridge, spread = _uncertainty._choose_ridge(
+        coordinates, eigenvalues, diagonal, errors, np.ones(50)
+    )
+    # A ridge under which the prior deviation of f is 10 target deviations on an average row.
+    widest = diagonal.mean() * errors.mean() / 10**2
+    if informative:
+        assert ridge > 50 * widest
+        assert np.median(spread) < 1.1
+    else:
+        assert ridge == pytest.approx(widest)
+        np.testing.assert_allclose(spread, 1, rtol=1e-6)
+
+
+def test_the_correction_is_the_fitted_one(diabetes, monkeypatch):
+    # It is fitted in one basis of the span and kept in another.
+    judged = []
+
+    def rows_of(data):
+        judged.append(unscaled_rows(data))
+        return judged[-1]
+
+    def scale(coordinates, squares, weights):
+        found = fit_error_scale(coordinates, squares, weights)
+        judged.append(coordinates @ found[1])
+        return found
+
+    monkeypatch.setattr(_uncertainty, "unscaled_rows", rows_of)
+    monkeypatch.setattr(_uncertainty, "fit_error_scale", scale)
+    model = quick().fit(*diabetes)
+    state, (rows, expected) = model._uncertainty, judged
+    like = Network(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
+    network = state.scaling.unfold(like, model.coefs_, model.intercepts_)
+    coordinates = TangentKernel.of(network)(rows, state.inducing) @ state.projection
+    np.testing.assert_allclose(coordinates @ state.log_weights, expected, atol=1e-8)
+    assert np.ptp(expected) > 0.01
+
+
+def test_the_correction_stays_within_its_range(fitted, diabetes):
+    X, _ = diabetes
+    far = X.mean(axis=0) + 30 * (X - X.mean(axis=0))
+    model = pickle.loads(pickle.dumps(fitted))
+    state, stds = model._uncertainty, []
+    assert (state.log_range[0] < state.log_range[1]).all()
+    for log_weights in (100 * state.log_weights, 0 * state.log_weights):
+        object.__setattr__(state, "log_weights", log_weights)
+        stds.append(model.predict(far, return_std=True)[1])
+    g = 2 * np.log(stds[0] / stds[1]) + np.clip(0, *state.log_range)
+    low, high = state.log_range[:, 0]
+    assert low - 1e-9 <= g.min() and g.max() <= high + 1e-9
+    assert np.isclose(g, high).any() or np.isclose(g, low).any()
 
 
 # Properties ---------------------------------------------------------------------------------------
@@ -349,6 +410,15 @@ def test_a_stream_has_none_and_says_why(fitted, diabetes):
     model = clone(fitted).fit(*diabetes).partial_fit(*diabetes)
     with pytest.raises(ValueError, match="because partial_fit keeps no rows to estimate one from"):
         model.predict(diabetes[0], return_std=True)
+
+
+@pytest.mark.parametrize(("X_unit", "y_unit"), [(1e250, 1.0), (1.0, 1e250), (1e250, 1e250)])
+def test_held_out_rows_beyond_any_scale(X_unit, y_unit, rng):
+    X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
+    model = quick(max_iter=5).fit(X, y, X_val=X_unit * X, y_val=y_unit * y)
+    assert np.isfinite(model.predict(X)).all()
+    with pytest.raises(ValueError, match="its held-out rows or the errors there are beyond any"):
+        model.predict(X, return_std=True)
 
 
 def test_five_rows_are_enough(rng):

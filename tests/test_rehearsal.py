@@ -1,0 +1,97 @@
+"""The short repetition of a fit that shows what errors are on rows it has not seen."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn import Direct, _rehearsal
+from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._training import Training, TrainingData
+
+N_STEPS = 40
+
+
+def fitted(rng, n_outcomes=1):
+    """Return data and outcomes of fits that are said to have taken forty steps."""
+    rows = np.column_stack([rng.standard_normal((60, 3)), np.ones(60)])
+    data = TrainingData(rows, np.sin(rows[:, :1]), np.ones(60))
+    outcomes = []
+    for _ in range(n_outcomes):
+        training = Training(
+            network=initialise(8, 4, 1, rng),
+            alpha=0.1,
+            damping=1e-6,  # where the adaptive rule left it
+            momentum=0.9,
+            solver=Direct(),
+            sketch=None,
+            rng=rng,
+            total_weight=60.0,
+            output_scale=np.ones(1),
+        )
+        training.history["damping"] = [0.04] * N_STEPS
+        outcomes.append(SimpleNamespace(training=training))
+    return data, outcomes
+
+
+def rehearsed(data, outcomes, held_out, batch_size=60):
+    return _rehearsal.rehearse(
+        outcomes,
+        data,
+        held_out,
+        batch_size=batch_size,
+        rng=np.random.default_rng(0),
+        n_jobs=None,
+    )
+
+
+@pytest.mark.parametrize("batch_size", [60, None])
+def test_held_out_rows_have_no_influence(batch_size, rng):
+    data, outcomes = fitted(rng)
+    held_out = np.arange(60) % 5 == 0
+    expected = rehearsed(data, outcomes, held_out, batch_size)
+    data.targets[held_out] += 1e3
+    np.testing.assert_array_equal(rehearsed(data, outcomes, held_out, batch_size), expected)
+    data.targets[~held_out] += 1e3
+    assert np.abs(rehearsed(data, outcomes, held_out, batch_size) - expected).min() > 1
+
+
+def test_it_starts_halfway_and_is_short(rng, monkeypatch):
+    starts = []
+
+    def run(training, data, *, n_steps, **_):
+        starts.append((training.network.parameters().copy(), training.damping, n_steps))
+
+    monkeypatch.setattr(_rehearsal, "run_batches", run)
+    data, outcomes = fitted(rng)
+    rehearsed(data, outcomes, np.arange(60) < 12)
+    ((parameters, damping, n_steps),) = starts
+    final = outcomes[0].training.network
+    fresh = initialise(8, 4, 1, np.random.default_rng(0).spawn(1)[0])
+    np.testing.assert_allclose(parameters, 0.5 * final.parameters() + 0.5 * fresh.parameters())
+    assert damping == 0.04
+    assert n_steps == 6
+
+
+def test_members_are_averaged(rng, monkeypatch):
+    monkeypatch.setattr(_rehearsal, "run_batches", lambda *args, **kwargs: None)
+    data, outcomes = fitted(rng, n_outcomes=3)
+    held_out = np.arange(60) < 12
+    # Members draw from the generators that the first is spawned from, in order.
+    generators = np.random.default_rng(0).spawn(3)
+    expected = np.zeros((60, 1))
+    for outcome, member_rng in zip(outcomes, generators, strict=True):
+        final = outcome.training.network
+        fresh = initialise(8, 4, 1, member_rng)
+        halfway = final.with_parameters(0.5 * final.parameters() + 0.5 * fresh.parameters())
+        expected += halfway.evaluate(data.rows) / 3
+    np.testing.assert_allclose(rehearsed(data, outcomes, held_out), expected, atol=1e-12)
+
+
+def test_about_a_fifth_of_the_distinct_rows_is_held_out(rng):
+    data, _ = fitted(rng)
+    held_out = _rehearsal.held_out_rows(data, rng)
+    assert 11 <= held_out.sum() <= 13
+    twice = data.take(np.repeat(np.arange(60), 2))
+    held_out = _rehearsal.held_out_rows(twice, rng)
+    np.testing.assert_array_equal(held_out[::2], held_out[1::2])
