@@ -19,6 +19,8 @@ AUTO_DAMPING = 0.04
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
 _ROUND_OFF = 1e-5
+# Error, in units of the target, that is round-off in float64.
+_EXACT = 1e-14
 
 
 @dataclass
@@ -96,7 +98,9 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
     finished = validation is None and resume is None and not settings.to_be_continued
     if finished and watch.has_got_worse(data):
         training.network = watch.first
-        reason = reason if reason in ("interrupted", "memory") else "worse"
+        # Of a constant target the mean is all there is to learn, and nothing went wrong.
+        if reason not in ("interrupted", "memory") and not watch.first_is_exact(data):
+            reason = "worse"
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
 
 
@@ -233,6 +237,10 @@ class Watch:
             squares += square(residual)
             loss += training.loss(residual, weight, unit)
         return squares, loss
+
+    def first_is_exact(self, data):
+        """Return whether the first network has no error but round-off."""
+        return self.first_error <= _EXACT**2 * float(data.weights.sum())
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

@@ -103,7 +103,30 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
     -------
     tuple of (Stream, Scaling, list of Outcome)
         With the networks after the block, one outcome a member.
+
+    Raises
+    ------
+    ValueError
+        If the block is in units so far from those before that the weights cannot follow.
     """
+    # Units that differ by many orders of magnitude overflow; what comes of it is checked.
+    with np.errstate(over="ignore", invalid="ignore"):
+        stream, scaling, outcomes = _advance(
+            stream, settings, X, y, weight, width, n_members, seed, n_jobs
+        )
+        folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
+    for coefs, intercepts in folded:
+        if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
+            raise ValueError(
+                "partial_fit cannot follow this block: its inputs or targets differ from those "
+                "before by so many orders of magnitude that the weights overflow; got values up "
+                f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units "
+                "like those of the blocks before. Start again with a clone of the estimator."
+            )
+    return stream, scaling, outcomes
+
+
+def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     before = stream and stream.scaling()
     stream = _with_rows(stream, X, y, weight, seed)
     scaling = stream.scaling()
@@ -251,6 +274,11 @@ def check_stream(estimator, stream, n_outputs):
         )
     if stream is None:
         return
+    if estimator.out_activation_ != "identity":
+        raise ValueError(
+            "partial_fit cannot go on from a fit with loss='poisson': its network holds logarithms "
+            "of rates, not targets. Start again with a clone of the estimator."
+        )
     if n_outputs != len(stream.y.mean):
         raise ValueError(
             f"y has {n_outputs} outputs; expected {len(stream.y.mean)} as in the blocks before."

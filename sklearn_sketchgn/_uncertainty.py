@@ -37,8 +37,8 @@ _SAMPLE, _JUDGES = 2**15, 2048
 # Candidates for the prior standard deviation of f on an average row, in target deviations.
 _PRIOR_DEVIATIONS = np.logspace(1, -1, 17)
 
-# Deviations beyond which a held-out row says nothing, and products of its square would overflow.
-_LARGEST = 1e60
+# Deviations beyond which a held-out row says nothing. Still a number in float32.
+_LARGEST = 1e30
 
 # Log likelihoods this close are as good: the 95 % interval of one parameter.
 _TIE = 2.0

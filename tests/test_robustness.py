@@ -137,6 +137,15 @@ def test_constant_target(batch_size, rng):
     np.testing.assert_allclose(model.predict(X[N_FITTED:]), -7.25, rtol=1e-12)
 
 
+@pytest.mark.parametrize("width", [6, 32])
+@pytest.mark.parametrize("n_samples", [1, 2, 60])
+def test_constant_target_of_few_rows_is_no_trouble(n_samples, width, rng):
+    # The error of the mean is 0, and that of any step a round-off: no reason to warn.
+    X, y = rng.standard_normal((n_samples, 3)), np.full(n_samples, 1 / 3)
+    model = SketchGNRegressor(width=width, max_iter=12, alpha=1.0, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, rtol=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_rows(seed):
     # The mean of 20 rows is itself uncertain: noise is judged on many held-out rows.

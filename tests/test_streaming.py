@@ -350,6 +350,37 @@ def test_inputs_and_the_global_random_state_are_left_alone(friedman):
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
+def test_a_network_of_rates_does_not_go_on_as_one_of_targets(friedman):
+    X, y = friedman[:2]
+    model = quick(loss="poisson", max_iter=10).fit(X, y)
+    before = model.predict(X)
+    model.set_params(loss="squared_error")
+    with pytest.raises(ValueError, match="cannot go on from a fit with loss='poisson'"):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), before)
+    # Those of the Huber loss are of targets.
+    model = quick(loss="huber", max_iter=10).fit(X, y).set_params(loss="squared_error")
+    assert rmse(model.partial_fit(X, y), X, y) < np.std(y)
+
+
+@pytest.mark.parametrize(
+    "units", [(1e-200, 1.0, 1e200), (1e200, 1e-200), (1.0, 1e250), (1e-250, 1)]
+)
+@pytest.mark.parametrize("alpha", ["auto", 1.0])
+def test_units_that_change_by_hundreds_of_orders_are_refused_or_followed(units, alpha, friedman):
+    X, y = (values[:100] for values in friedman[:2])
+    model = quick(width=4, alpha=alpha)
+    for unit in units:
+        before = model.predict(X) if hasattr(model, "coefs_") else None
+        try:
+            model.partial_fit(unit * X, unit * y)
+        except ValueError as error:
+            assert "cannot follow this block" in str(error)
+            np.testing.assert_array_equal(model.predict(X), before)
+        else:
+            assert np.isfinite(model.predict(unit * X)).all()
+
+
 @pytest.mark.parametrize("loss", ["poisson", "huber"])
 def test_other_losses_do_not_stream(loss):
     assert not hasattr(SketchGNRegressor(loss=loss), "partial_fit")

@@ -412,10 +412,12 @@ def test_a_stream_has_none_and_says_why(fitted, diabetes):
         model.predict(diabetes[0], return_std=True)
 
 
+@pytest.mark.parametrize("batch_size", ["auto", 8])
 @pytest.mark.parametrize(("X_unit", "y_unit"), [(1e250, 1.0), (1.0, 1e250), (1e250, 1e250)])
-def test_held_out_rows_beyond_any_scale(X_unit, y_unit, rng):
+def test_held_out_rows_beyond_any_scale(X_unit, y_unit, batch_size, rng):
     X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
-    model = quick(max_iter=5).fit(X, y, X_val=X_unit * X, y_val=y_unit * y)
+    model = quick(max_iter=5, batch_size=batch_size)
+    model.fit(X, y, X_val=X_unit * X, y_val=y_unit * y)
     assert np.isfinite(model.predict(X)).all()
     with pytest.raises(ValueError, match="its held-out rows or the errors there are beyond any"):
         model.predict(X, return_std=True)
