@@ -575,7 +575,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         data = training_data(target_scaling, X, y, weight, dtype, ones=ones, hold=one_batch)
         if held_out is not None:
             X_val, y_val, weight_val = held_out
-            validation = training_data(target_scaling, X_val, y_val, weight_val, dtype, ones=ones)
+            # Rows that the scaling does not come from may lie beyond float32.
+            with np.errstate(over="ignore"):
+                validation = training_data(
+                    target_scaling, X_val, y_val, weight_val, dtype, ones=ones
+                )
         if resume is None:
             make = initialise if self.train_output else initialise_paper
             shape = (self.width, data.rows.shape[1], y.shape[1])

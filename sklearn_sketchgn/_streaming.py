@@ -114,16 +114,24 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
         stream, scaling, outcomes = _advance(
             stream, settings, X, y, weight, width, n_members, seed, n_jobs
         )
-        folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
-    for coefs, intercepts in folded:
-        if not all(np.isfinite(array).all() for array in (*coefs, *intercepts)):
-            raise ValueError(
-                "partial_fit cannot follow this block: its inputs or targets differ from those "
-                "before by so many orders of magnitude that the weights overflow; got values up "
-                f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units "
-                "like those of the blocks before. Start again with a clone of the estimator."
-            )
+        followed = all(
+            _is_finite_on(X, *scaling.fold(outcome.training.network)) for outcome in outcomes
+        )
+    if not followed:
+        raise ValueError(
+            "partial_fit cannot follow this block: its inputs or targets differ from those before "
+            "by so many orders of magnitude that weights or predictions overflow; got values up "
+            f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units like "
+            "those of the blocks before. Start again with a clone of the estimator."
+        )
     return stream, scaling, outcomes
+
+
+def _is_finite_on(X, coefs, intercepts):
+    """Return whether a folded network and what it predicts for a block are finite."""
+    hidden = np.maximum(X.astype(np.float64) @ coefs[0] + intercepts[0], 0)
+    predicted = hidden @ coefs[1] + intercepts[1]
+    return bool(np.isfinite(predicted).all() and all(np.isfinite(c).all() for c in coefs))
 
 
 def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):

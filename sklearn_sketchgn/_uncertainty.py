@@ -40,6 +40,9 @@ _PRIOR_DEVIATIONS = np.logspace(1, -1, 17)
 # Deviations beyond which a held-out row says nothing. Still a number in float32.
 _LARGEST = 1e30
 
+# Variances and ridges are at least this, so that nothing divided by them overflows.
+_LEAST = 1e-100
+
 # Log likelihoods this close are as good: the 95 % interval of one parameter.
 _TIE = 2.0
 
@@ -288,13 +291,13 @@ def _choose_ridge(coordinates, eigenvalues, diagonal, variance, errors, weights)
     """
     total = float(weights.sum())
     share = weights / total
-    level = np.maximum(share @ errors, np.finfo(float).tiny)
+    level = np.maximum(share @ errors, _LEAST)
     typical = float(share @ diagonal) * float(level.mean())
-    ridges = np.maximum(typical / _PRIOR_DEVIATIONS**2, np.finfo(float).tiny)
+    ridges = np.maximum(typical / _PRIOR_DEVIATIONS**2, _LEAST)
     misfits = np.empty(len(ridges))
     for i, ridge in enumerate(ridges):
         spread = 1 + variance * leverage_at(coordinates, eigenvalues, diagonal, ridge)[:, None]
-        scale = np.maximum(share @ (errors / spread), np.finfo(float).tiny)
+        scale = np.maximum(share @ (errors / spread), _LEAST)
         misfits[i] = 0.5 * total * np.mean(np.log(scale) + share @ np.log(spread))
     ridge = float(ridges[np.argmax(misfits <= misfits.min() + _TIE)])
     return ridge, 1 + variance * leverage_at(coordinates, eigenvalues, diagonal, ridge)[:, None]

@@ -923,6 +923,35 @@ MUTANTS = [
         "pass",
         "tests/test_penalty.py::test_a_promise_too_small_is_ignored",
     ),
+    # What the long profile of the properties and odd inputs found
+    Mutant(
+        "empty batches while rows are held out",
+        "_training.py",
+        "order = np.resize(order, n_batches)",
+        "pass",
+        "tests/test_penalty.py::test_batches_of_one_row_are_never_empty",
+    ),
+    Mutant(
+        "trouble reported of a constant target",
+        "_schedule.py",
+        " and not watch.first_is_exact(data)",
+        "",
+        "tests/test_robustness.py::test_constant_target_of_few_rows_is_no_trouble",
+    ),
+    Mutant(
+        "network of rates continued as one of targets",
+        "_streaming.py",
+        'if estimator.out_activation_ != "identity":',
+        "if False:",
+        "tests/test_streaming.py::test_a_network_of_rates_does_not_go_on_as_one_of_targets",
+    ),
+    Mutant(
+        "weights that overflowed kept",
+        "_streaming.py",
+        "    if not followed:",
+        "    if False:",
+        "tests/test_streaming.py::test_units_that_change_by_hundreds_of_orders_are_refused_or_followed",
+    ),
 ]
 
 

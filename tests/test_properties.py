@@ -210,6 +210,45 @@ def test_any_finite_table_and_parameters(data, tmp_path_factory):
         assert error <= (1 + 1e-3) * bound
 
 
+streams = st.fixed_dictionaries(
+    {
+        "width": st.integers(1, 5),
+        "solver": st.sampled_from(["auto", "cg"]),
+        "alpha": st.sampled_from(["auto", 0.0, 1.0, 1e300]),
+        "damping": st.sampled_from(["auto", 0.0, 1e-300, 1.0]),
+        "batch_size": st.sampled_from(["auto", None, 1, 5]),
+        "n_members": st.sampled_from([1, 2]),
+        "random_state": st.integers(0, 2**31 - 1),
+    }
+)
+
+
+@given(data=st.data())
+def test_any_stream_is_followed_or_refused(data):
+    n_columns = data.draw(st.integers(1, 3))
+    model, rows_seen = SketchGNRegressor(**data.draw(streams)), np.zeros((1, n_columns))
+    for _ in range(data.draw(st.integers(1, 4))):
+        # The penalty is chosen by 64 rows and more, and of fewer than 32 the mean is learnt.
+        n_rows = data.draw(st.sampled_from([1, 5, 40, 70]))
+        X, y = data.draw(arrays(n_rows, n_columns)), data.draw(arrays(n_rows, 1))[:, 0]
+        weight, _ = data.draw(weights(n_rows))
+        before = model.predict(rows_seen) if hasattr(model, "coefs_") else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            try:
+                model.partial_fit(X, y, weight)
+            except ValueError as error:
+                if "partial_fit cannot follow this block" not in str(error):
+                    raise
+                if before is not None:
+                    np.testing.assert_array_equal(model.predict(rows_seen), before)
+                return
+        used = slice(None) if weight is None else weight > 0
+        rows_seen = X[used]
+        assert np.isfinite(model.predict(rows_seen)).all()
+
+
 def test_the_outcome_does_not_depend_on_layout(tmp_path, rng):
     X, y = rng.standard_normal((20, 3)), rng.standard_normal((20, 2))
     model = SketchGNRegressor(width=4, max_iter=9, alpha=1.0, random_state=0)

@@ -384,9 +384,11 @@ def test_no_penalty_and_repeated_rows(damping, diabetes):
     assert np.isfinite(std).all() and (std > 0).all()
 
 
-def test_constant_target(diabetes):
+@pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"batch_size": 64}])
+def test_constant_target(parameters, diabetes):
     X, _ = diabetes
-    mean, std = quick().fit(X, np.full(len(X), 3.0)).predict(X, return_std=True)
+    model = quick(**parameters).fit(X, np.full(len(X), 3.0))
+    mean, std = model.predict(X, return_std=True)
     np.testing.assert_allclose(mean, 3)
     np.testing.assert_allclose(std, 0, atol=1e-6)
 
