@@ -335,8 +335,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Raises
         ------
         ValueError
-            If a parameter or the data are not as described, do not match the blocks before, or
-            the parameters ask for what a stream cannot do; the estimator is left as it was.
+            If a parameter or the data are not as described, do not match the blocks before (in
+            their units either, where they are hundreds of orders of magnitude away), or the
+            parameters ask for what a stream cannot do; the estimator is left as it was.
         AttributeError
             If ``loss`` is not the squared error.
         """
