@@ -44,6 +44,7 @@ def test_curves_of_both_phases(diabetes):
     )
     assert display.best_point_.get_ydata()[0] == min(model.validation_loss_curve_)
     np.testing.assert_array_equal(display.damping_line_.get_ydata(), model.history_["damping"])
+    np.testing.assert_array_equal(display.damping_line_.get_xdata(), 1 + np.arange(model.n_iter_))
     np.testing.assert_array_equal(display.cg_line_.get_ydata(), model.history_["cg_iterations"])
     assert display.border_line_.get_xdata()[0] == 54  # nine tenths of 60
     assert len(display.axes_) == 3

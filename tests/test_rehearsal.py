@@ -18,8 +18,9 @@ def fitted(rng, n_outcomes=1):
     data = TrainingData(rows, np.sin(rows[:, :1]), np.ones(60))
     outcomes = []
     for _ in range(n_outcomes):
+        start = initialise(8, 4, 1, rng)
         training = Training(
-            network=initialise(8, 4, 1, rng),
+            network=start.with_parameters(rng.standard_normal(start.n_parameters)),
             alpha=0.1,
             damping=1e-6,  # where the adaptive rule left it
             momentum=0.9,
@@ -86,6 +87,7 @@ def test_members_are_averaged(rng, monkeypatch):
         halfway = final.with_parameters(0.5 * final.parameters() + 0.5 * fresh.parameters())
         expected += halfway.evaluate(data.rows) / 3
     np.testing.assert_allclose(rehearsed(data, outcomes, held_out), expected, atol=1e-12)
+    assert np.abs(expected).max() > 0.1
 
 
 def test_about_a_fifth_of_the_distinct_rows_is_held_out(rng):
