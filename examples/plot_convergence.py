@@ -2,7 +2,7 @@
 Watching convergence
 ====================
 
-A fit has two phases: about 1500 steps on batches of rows, whose length falls to zero, and then a
+A fit has two phases: 1200 to 3600 steps on batches of rows, in cycles of falling length, and then a
 few steps on all rows, whose damping adapts.
 :class:`~sklearn_sketchgn.ConvergenceDisplay` shows both. The table is a surrogate of a simulator:
 the distance of a robot's hand from its shoulder, by the angles and lengths of four joints.
@@ -37,9 +37,10 @@ X_val, y_val = arm(500)
 # that is kept. The validation loss levels off while the training loss still falls, and hardly rises
 # again: with the penalty that was chosen there is little for early stopping to prevent.
 #
-# The jump of the training loss is no accident. For 60 % of the batches a fifth of the rows is held
-# out to choose the penalty by. Then these rows join, and the loss counts rows that the network has
-# not learnt from. A fixed ``alpha`` holds nothing out, and has no jump.
+# The saw teeth are no accident. Each begins a cycle of 300 steps with full length, under another
+# penalty, while a fifth of the rows is held out to judge it. In the last, longer one these rows
+# join, and the loss counts rows that the network has not learnt from. A fixed ``alpha`` holds
+# nothing out, and has no cycles.
 
 model = SketchGNRegressor(width=64, random_state=0)
 model.fit(X, y, X_val=X_val, y_val=y_val)

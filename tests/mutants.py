@@ -43,8 +43,8 @@ MUTANTS = [
     Mutant(
         "sign of the output layer in J' u",
         "_jacobian.py",
-        'output = np.einsum("mkd,md->mk"',
-        'output = -np.einsum("mkd,md->mk"',
+        'np.einsum("tkdm,md->tmk", moments, self.hidden_weights, out=output)',
+        'np.einsum("tkdm,md->tmk", -moments, self.hidden_weights, out=output)',
         "tests/test_jacobian.py::test_products",
     ),
     Mutant(
@@ -564,14 +564,14 @@ MUTANTS = [
     Mutant(
         "pilot trained on the rows that judge it",
         "_threshold.py",
-        "data.take(~held_out), data.take(held_out)",
-        "data, data.take(held_out)",
+        "data.part(~held_out), data.part(held_out)",
+        "data, data.part(held_out)",
         "tests/test_threshold.py::test_it_is_1_35_deviations_of_the_residuals_of_rows_held_out",
     ),
     Mutant(
         "residuals that keep the root of the weight",
         "_threshold.py",
-        "return residual.astype(np.float64) / judges.rows[:, -1:]",
+        "return residual.astype(np.float64) / root[:, None]",
         "return residual.astype(np.float64)",
         "tests/test_threshold.py::test_weights_are_repetitions",
     ),
@@ -607,8 +607,8 @@ MUTANTS = [
     Mutant(
         "posterior without held-out rows made of these",
         "_posterior.py",
-        "self._normal(data, ~held_out), self._normal(data, held_out)",
-        "self._normal(data, held_out), self._normal(data, ~held_out)",
+        "kept = self._normal(data, curvature, ~held_out)",
+        "kept = self._normal(data, curvature, held_out)",
         "tests/test_posterior.py::test_against_dense_algebra",
     ),
     Mutant(
@@ -642,7 +642,7 @@ MUTANTS = [
     Mutant(
         "held-out rows rehearsed",
         "_rehearsal.py",
-        "kept = data.take(~held_out)",
+        "kept = data.part(~held_out)",
         "kept = data",
         "tests/test_rehearsal.py::test_held_out_rows_have_no_influence",
     ),
@@ -698,15 +698,15 @@ MUTANTS = [
     Mutant(
         "standard deviation in standardised units",
         "_uncertainty.py",
-        "return out * self.scaling.y_scale",
+        "return out * loss.target_scaling(self.scaling).y_scale",
         "return out",
         "tests/test_uncertainty.py::test_scales_with_the_target",
     ),
     Mutant(
         "squared errors of weighted rows too large",
         "_uncertainty.py",
-        "return difference**2 / data.weights[:, None]",
-        "return difference**2",
+        "return values.astype(np.float64) / np.sqrt(data.weights)[:, None]",
+        "return values.astype(np.float64)",
         "tests/test_uncertainty.py::test_weights_are_repetitions",
     ),
     Mutant(
@@ -783,8 +783,8 @@ MUTANTS = [
     Mutant(
         "warm-up one row too long",
         "_streaming.py",
-        "learn = size if in_batches else len(X), stream.n_rows >= _WARM_UP",
-        "learn = size if in_batches else len(X), stream.n_rows > _WARM_UP",
+        "learn = size if in_batches else len(y), stream.n_rows >= _WARM_UP",
+        "learn = size if in_batches else len(y), stream.n_rows > _WARM_UP",
         "tests/test_streaming.py::test_until_enough_rows_have_come_the_mean_is_predicted",
     ),
     # What a fit reports, and to whom
@@ -805,8 +805,8 @@ MUTANTS = [
     Mutant(
         "rare categories reported as outliers",
         "_diagnosis.py",
-        "len(np.unique(X[:, column])) > 2",
-        "len(np.unique(X[:, column])) > 1",
+        "if len(found) > 2:",
+        "if len(found) > 1:",
         "tests/test_diagnosis.py::test_a_value_far_out_is_reported_without_a_warning",
     ),
     Mutant(
@@ -833,8 +833,8 @@ MUTANTS = [
     Mutant(
         "last epoch of batches called a step on all rows",
         "_callbacks.py",
-        'len(watch.training.history["objective"]) < watch.plan.batch_steps',
-        'len(watch.training.history["objective"]) < watch.plan.batch_steps - 2',
+        'len(watch.training.history["objective"]) < watch.plan.steps_in_batches',
+        'len(watch.training.history["objective"]) < watch.plan.steps_in_batches - 2',
         "tests/test_callbacks.py::test_every_epoch_and_step_is_a_task",
     ),
     Mutant(
@@ -924,13 +924,6 @@ MUTANTS = [
         "tests/test_penalty.py::test_a_promise_too_small_is_ignored",
     ),
     # What the long profile of the properties and odd inputs found
-    Mutant(
-        "empty batches while rows are held out",
-        "_training.py",
-        "order = np.resize(order, n_batches)",
-        "pass",
-        "tests/test_penalty.py::test_batches_of_one_row_are_never_empty",
-    ),
     Mutant(
         "trouble reported of a constant target",
         "_schedule.py",

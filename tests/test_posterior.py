@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import _posterior
 from sklearn_sketchgn._network import Network
-from sklearn_sketchgn._posterior import Posterior, spread_at, unscaled_rows
+from sklearn_sketchgn._posterior import Posterior, leverage_at, unscaled_rows
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from sklearn_sketchgn._training import TrainingData
 from tests import references
@@ -31,7 +31,8 @@ def test_against_dense_algebra(table, rng):
     # third of a table three times as heavy.
     data, arrays, kernel, held_out = table
     total = 3 * data.weights.sum()
-    posterior = Posterior(kernel, data, held_out, total, rng)
+    curvature = rng.uniform(0.5, 2, N_SAMPLES)
+    posterior = Posterior(kernel, data, held_out, total, curvature, rng)
     others = rng.standard_normal((9, 4))
     others[:, -1] = 1
     B, ridge = references.jacobian(others, *arrays), 0.7
@@ -39,11 +40,12 @@ def test_against_dense_algebra(table, rng):
         (np.ones(N_SAMPLES, dtype=bool), posterior.whole),
         (~held_out, posterior.kept),
     ):
-        A = references.jacobian(data.rows[which], *arrays)
+        A = references.jacobian(data.rows, *arrays) * np.sqrt(curvature)[:, None]
+        A = A[which]
         precision = 3 * A.T @ A + ridge * np.eye(A.shape[1])
-        expected = 1 + np.einsum("np,np->n", B, np.linalg.solve(precision, B.T).T)
+        expected = np.einsum("np,np->n", B, np.linalg.solve(precision, B.T).T)
         coordinates = posterior.coordinates(others) @ vectors
-        found = spread_at(coordinates, eigenvalues, kernel.diagonal(others), ridge)
+        found = leverage_at(coordinates, eigenvalues, kernel.diagonal(others), ridge)
         np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
@@ -53,12 +55,12 @@ def test_few_inducing_rows_overstate_the_spread(table, rng, monkeypatch):
     spreads = []
     for n_inducing in (5, N_SAMPLES):
         monkeypatch.setattr(_posterior, "_INDUCING", n_inducing)
-        posterior = Posterior(kernel, data, held_out, data.weights.sum(), rng)
+        posterior = Posterior(kernel, data, held_out, data.weights.sum(), np.ones(N_SAMPLES), rng)
         eigenvalues, vectors = posterior.whole
         rows = unscaled_rows(data)
         coordinates = posterior.coordinates(rows) @ vectors
         assert coordinates.shape[1] <= n_inducing
-        spreads.append(spread_at(coordinates, eigenvalues, kernel.diagonal(rows), 0.1))
+        spreads.append(leverage_at(coordinates, eigenvalues, kernel.diagonal(rows), 0.1))
     assert spreads[0].mean() > 2 * spreads[1].mean()
 
 

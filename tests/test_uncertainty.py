@@ -142,7 +142,7 @@ def test_of_likely_ridges_the_smallest_is_taken(informative, rng):
     diagonal, errors = coordinates[:, 0] ** 2, rng.standard_normal((50, 1)) ** 2
     eigenvalues = np.zeros(1) if informative else np.full(1, 1e12)
     ridge, spread = _uncertainty._choose_ridge(
-        coordinates, eigenvalues, diagonal, errors, np.ones(50)
+        coordinates, eigenvalues, diagonal, np.ones((50, 1)), errors, np.ones(50)
     )
     # A ridge under which the prior deviation of f is 10 target deviations on an average row.
     widest = diagonal.mean() * errors.mean() / 10**2
