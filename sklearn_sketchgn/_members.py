@@ -7,7 +7,9 @@ from threadpoolctl import threadpool_limits
 from ._schedule import train
 
 
-def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=None, observers=()):
+def train_members(
+    settings, data, scaling, starts, *, validation=None, n_jobs=None, observers=(), whole=None
+):
     """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
 
     Observers watch the first member only: they need not know of threads.
@@ -23,6 +25,7 @@ def train_members(settings, data, scaling, starts, *, validation=None, n_jobs=No
             validation=validation,
             resume=resume,
             observers=observers,
+            whole=whole,
         )
 
     watched = [(*start, observers if i == 0 else ()) for i, start in enumerate(starts)]

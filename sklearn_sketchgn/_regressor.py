@@ -568,7 +568,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         validation = (select_rows(X, held_out), y[held_out], weight[held_out])
         return select_rows(X, kept), y[kept], weight[kept], validation
 
-    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers):
+    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers, whole=None):
         one_batch = settings.batch_size is None or len(y) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
         target_scaling = settings.loss_function.target_scaling(scaling)
@@ -602,6 +602,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             validation=validation,
             n_jobs=self.n_jobs,
             observers=observers,
+            whole=whole,
         )
         self._uncertainty = fit_uncertainty(
             outcomes,

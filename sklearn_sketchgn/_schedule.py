@@ -53,7 +53,9 @@ class Outcome:
     loss_steps: list = field(default_factory=list)
 
 
-def train(settings, data, network, scaling, rng, *, validation=None, resume=None, observers=()):
+def train(
+    settings, data, network, scaling, rng, *, validation=None, resume=None, observers=(), whole=None
+):
     """Train a network on standardised data and return the :class:`Outcome`.
 
     Parameters
@@ -75,16 +77,20 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
     observers : sequence of callables
         Called with the :class:`Watch` before the first step, after every epoch of batches and
         after every accepted step on all rows; True ends the fit.
+    whole : DistributedTable or None
+        All rows, if ``data`` is a sample of them: the second phase is on these.
     """
     training = _start(settings, data, network, scaling, rng, resume)
     searching = settings.alpha is None and resume is None and settings.batch_size is not None
     plan = plan_steps(settings, len(data), network, searching=searching, all_rows=data.held)
+    if whole is not None:
+        plan = whole.plan(plan, settings)
     watch = Watch(settings, data, training, validation, plan, observers)
     search = PenaltySearch(data, rng, plan.cycle_steps) if searching else None
     if search is not None:
         search.start(training)
     try:
-        reason = _run_phases(training, data, plan, watch, search)
+        reason = _run_phases(training, data, plan, watch, search, whole)
     except KeyboardInterrupt:
         if not training.history["objective"]:
             raise
@@ -104,7 +110,7 @@ def train(settings, data, network, scaling, rng, *, validation=None, resume=None
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
 
 
-def _run_phases(training, data, plan, watch, search):
+def _run_phases(training, data, plan, watch, search, whole):
     """Search for alpha, train on batches, then on all rows; return which test ended it."""
     settings = watch.settings
     if search is not None:
@@ -128,8 +134,9 @@ def _run_phases(training, data, plan, watch, search):
         return watch.why_stopped
     if not plan.all_steps:
         return "schedule"
+    rows = data if whole is None else whole.take_over(training)
     reason = run_all_rows(
-        training, data, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
+        training, rows, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
     )
     if reason == "early stopping":
         return watch.why_stopped

@@ -34,18 +34,30 @@ class Subproblem:
     """
 
     def __init__(self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR):
-        self.alpha = alpha
-        self.loss_function = loss_function
-        self.theta = network.parameters()
-        self._mask = network.penalised()
-        self.penalised_theta = self._mask * self.theta
+        self._set_parameters(network, alpha, loss_function)
         self.jacobian, self.residual, self.root_loss = loss_function.linearise(
             network, rows, targets
         )
 
+    def _set_parameters(self, network, alpha, loss_function):
+        self.alpha = alpha
+        self.loss_function = loss_function
+        self.n_outputs = network.output.shape[1]
+        self.theta = network.parameters()
+        self._mask = network.penalised()
+        self.penalised_theta = self._mask * self.theta
+
     def value(self):
         """Return 1/2 ||root_loss||^2 + 1/2 alpha ||P theta||^2, summed in float64."""
         return 0.5 * (square(self.root_loss) + self.alpha * square(self.penalised_theta))
+
+    def squares(self):
+        """Return ||root_loss||^2 by output, shape (n_outputs,), in float64."""
+        return squares_by_output(self.root_loss, self.n_outputs)
+
+    def sketch_of_rows(self, sketch):
+        """Return the strategy that draws sketches of these rows: here the given one."""
+        return sketch
 
     def gradient(self):
         """Return J'r + alpha P theta."""
@@ -110,9 +122,8 @@ class Subproblem:
         moved = network.with_parameters(self.theta + step)
         if not np.isfinite(step).all():
             return moved, np.nan
-        errors = self.loss_function.root_loss(moved.evaluate(data.rows), data.rows, data.targets)
-        size = square(errors.ravel()) + self.alpha * square(self._mask * moved.parameters())
-        return moved, 0.5 * size
+        size = data.squared_loss(moved, self.loss_function)
+        return moved, 0.5 * (size + self.alpha * square(self._mask * moved.parameters()))
 
     def predicted_decrease(self, step):
         """Return by how much the linearised objective (without damping) falls along a step."""
@@ -126,3 +137,9 @@ def square(vector):
     """Return ||v||^2 with float64 accumulation."""
     vector = vector.astype(np.float64, copy=False)
     return float(vector @ vector)
+
+
+def squares_by_output(vector, n_outputs):
+    """Return the sums of squares of a vector that is ordered output by output, in float64."""
+    by_output = vector.reshape(n_outputs, -1).astype(np.float64)
+    return np.einsum("kn,kn->k", by_output, by_output)

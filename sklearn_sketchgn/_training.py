@@ -9,7 +9,7 @@ import numpy as np
 
 from ._losses import SquaredError
 from ._network import Network
-from ._step import Subproblem
+from ._step import squares_by_output
 from ._training_data import TrainingData as TrainingData
 
 #: Length of the first step of a batch phase, and by default its fall to the last one.
@@ -93,9 +93,9 @@ class Training:
         """Linearise on a set of samples; the penalty shrinks with their share of the weight."""
         # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
         alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
-        weight = float(data.weights.sum())
+        weight = data.weight
         alpha = min(alpha * (weight / self.total_weight), _LARGEST_RIDGE * weight)
-        return Subproblem(self.network, data.rows, data.targets, alpha, self.loss_function)
+        return data.subproblem(self.network, alpha, self.loss_function)
 
     def ridge(self, weight):
         """Return mu, the damping of a set of samples of this weight."""
@@ -107,8 +107,11 @@ class Training:
 
     def loss(self, root_loss, weight, unit=1.0):
         """Return the mean loss of a root loss, output by output, in units of the raw one / unit."""
-        by_output = root_loss.reshape(len(self.output_scale), -1).astype(np.float64)
-        sums = np.einsum("kn,kn->k", by_output, by_output)
+        sums = squares_by_output(root_loss, len(self.output_scale))
+        return self.mean_loss(sums, weight, unit)
+
+    def mean_loss(self, sums, weight, unit=1.0):
+        """Return the mean loss of squared root losses, summed over samples, by output."""
         # Infinite where the square of the targets' scale is, about 1e154: then the loss is, too.
         return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
 
@@ -232,7 +235,8 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
     training : Training
         Updated in place.
     data : TrainingData
-        The training rows.
+        The training rows, or an object with its ``weight``, length, ``subproblem`` and
+        ``squared_loss``, such as rows on the workers of a cluster.
     n_steps : int
         Largest number of solves, rejected ones included.
     tol : float
@@ -246,7 +250,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
     str
         Which test ended the phase, a key of ``STOP_REASONS``.
     """
-    weight = float(data.weights.sum())
+    weight = data.weight
     problem, prepared = training.subproblem(data), None
     first_gradient = float(np.linalg.norm(problem.gradient()))
     value, accepted = problem.value(), True
@@ -284,7 +288,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             continue
         training.network = trial
         problem = training.subproblem(data)
-        if after_step(training.loss(problem.root_loss, weight)):
+        if after_step(training.mean_loss(problem.squares(), weight)):
             return "early stopping"
         if float(np.linalg.norm(problem.gradient())) <= tol * first_gradient:
             return "gradient"
@@ -294,8 +298,9 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
 
 
 def _prepare(training, problem, previous):
+    sketch = problem.sketch_of_rows(training.sketch)
     return training.solver.prepare(
-        problem.jacobian, sketch=training.sketch, rng=training.rng, previous=previous
+        problem.jacobian, sketch=sketch, rng=training.rng, previous=previous
     )
 
 

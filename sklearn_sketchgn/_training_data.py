@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ._step import Subproblem, square
 from ._tables import by_value, in_memory
 
 #: Numbers in the standardised rows that are held in memory: 256 MB in float32.
@@ -38,6 +39,20 @@ class TrainingData:
 
     def __len__(self):
         return len(self.rows)
+
+    @property
+    def weight(self):
+        """Sum of the weights."""
+        return float(self.weights.sum())
+
+    def subproblem(self, network, alpha, loss_function):
+        """Linearise a network on all of these samples, whose rows are in memory."""
+        return Subproblem(network, self.rows, self.targets, alpha, loss_function)
+
+    def squared_loss(self, network, loss_function):
+        """Return ||root_loss||^2 of a network on all of these samples."""
+        outputs = network.evaluate(self.rows)
+        return square(loss_function.root_loss(outputs, self.rows, self.targets).ravel())
 
     @property
     def held(self):

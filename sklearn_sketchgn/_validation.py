@@ -101,14 +101,15 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     return X_val, y_val, normalised_weights(weight)[0]
 
 
-def normalised_weights(weight):
+def normalised_weights(weight, largest=None):
     """Return weights of at most 4 and the power of 4 that they were divided by.
 
     Only proportions of weights matter, apart from the penalty, and their squares and roots must not
     leave the range of float32. A power of 4 changes no bit of a weight nor of its root. Weights
-    below 1e-20 of the largest, beyond the precision of any sum, are raised to it.
+    below 1e-20 of the largest, beyond the precision of any sum, are raised to it. ``largest`` is
+    the largest weight of a table of which these are a part.
     """
-    largest = float(weight.max())
+    largest = float(weight.max()) if largest is None else largest
     unit = 2.0 ** (2 * ((int(np.frexp(largest)[1]) - 1) // 2))
     least = 1e-20 * (largest / unit)
     return by_value(lambda values: np.maximum(values / unit, least), weight), unit

@@ -169,7 +169,8 @@ class CG(Solver):
         """Blame the sketch for a useless product, unless the Jacobian is as useless."""
         if np.isfinite(sketched).all() and sketched.any():
             return
-        image = state.jacobian.rmatvec(np.ones(state.jacobian.shape[0], state.jacobian.dtype))
+        jacobian = state.jacobian
+        image = jacobian.rmatvec(jacobian.matvec(np.ones(jacobian.shape[1], jacobian.dtype)))
         if np.isfinite(image).all() and image.any():
             check_sketched(sketched, state.sketch)
 
