@@ -4,8 +4,8 @@ from threading import Lock
 
 from distributed import Client, default_client
 
-# Partial sums that one task adds up.
-_BRANCHES = 8
+#: Partial sums that one task adds up.
+BRANCHES = 8
 
 
 def running_client(client):
@@ -75,7 +75,7 @@ class Rounds:
         parts = self.client.map(function, self.blocks, self.numbers, pure=False, **shared)
         n_sums = len(parts)
         while len(parts) > 1:
-            groups = [parts[i : i + _BRANCHES] for i in range(0, len(parts), _BRANCHES)]
+            groups = [parts[i : i + BRANCHES] for i in range(0, len(parts), BRANCHES)]
             parts = self.client.map(_add, groups, pure=False)
             n_sums += len(parts)
         result = parts[0].result()
