@@ -34,9 +34,9 @@ from sklearn_sketchgn.dask._rounds import BRANCHES, Rounds
 OPERATIONS = {"products": 6, "trials": 6, "matrices": 9}
 
 # Bytes of the vector that measures the bandwidth, and repetitions of everything that is timed.
-LARGE, REPEATS = 32e6, 7
+LARGE, REPEATS = 8e6, 5
 
-# For the plan: bytes a second between machines (10 gigabits), and rounds of a step.
+# For the plan: bytes a second between machines (10 gigabits a second, less what is lost).
 NETWORK = 1e9
 
 

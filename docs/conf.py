@@ -64,6 +64,7 @@ html_sidebars = {
         "performance",
         "quick_start",
         "reliability",
+        "scaling",
         "accuracy",
         "uncertainty",
     )

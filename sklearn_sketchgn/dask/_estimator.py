@@ -52,18 +52,44 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         rows. The default is what the 1500 default steps on batches of 256 visit; 384,000 rows of
         30 inputs take 95 MB. Tables with fewer targets than the network has parameters are
         gathered whole, and fitted as :class:`SketchGNRegressor` fits them.
-    sketch, solver, alpha, damping, batch_size, momentum, train_output, tol, n_members, loss
-        As in :class:`SketchGNRegressor`. On all rows the sketch is S = [S_1 S_2 ...] with an
-        independent part for every block. ``alpha="auto"`` and the threshold of ``loss="huber"``
-        are chosen by the sample.
+    sketch : {"countsketch", "srht", "gaussian"} or Sketch, default="countsketch"
+        As in :class:`SketchGNRegressor`. On all rows it is S = [S_1 S_2 ...] with an independent
+        part for every block.
+    solver : {"auto", "cg", "direct"} or Solver, default="auto"
+        As in :class:`SketchGNRegressor`. "direct" sums J'J over the workers in every accepted step;
+        conjugate gradient sums one vector an iteration.
+    alpha : "auto" or float >= 0, default="auto"
+        As in :class:`SketchGNRegressor`; "auto" is chosen by the sample.
+    damping : "auto" or float >= 0, default="auto"
+        As in :class:`SketchGNRegressor`.
+    batch_size : "auto", int or None, default="auto"
+        As in :class:`SketchGNRegressor`; None takes steps on all rows only.
+    momentum : float in [0, 1), default=0.9
+        As in :class:`SketchGNRegressor`.
+    train_output : bool, default=True
+        As in :class:`SketchGNRegressor`.
     max_iter : "auto" or int, default="auto"
-        As in :class:`SketchGNRegressor`, but "auto" always takes the 10 steps on all rows.
-    early_stopping, validation_fraction, n_iter_no_change
-        As in :class:`SketchGNRegressor`, but ``early_stopping=True`` needs ``X_val`` and ``y_val``:
-        nothing is held out of the rows on the cluster, so ``validation_fraction`` has no part.
+        As in :class:`SketchGNRegressor`, but "auto" always takes up to 10 steps on all rows.
+    tol : float, default=1e-4
+        As in :class:`SketchGNRegressor`.
+    early_stopping : bool, default=False
+        As in :class:`SketchGNRegressor`, but True needs ``X_val`` and ``y_val`` in ``fit``.
+    validation_fraction : float in (0, 1), default=0.1
+        Of ``to_local()`` only: nothing is held out of the rows on a cluster.
+    n_iter_no_change : int, default=10
+        As in :class:`SketchGNRegressor`.
+    n_members : int, default=1
+        As in :class:`SketchGNRegressor`.
     n_jobs : int or None, default=None
         Threads on the client's side that train members in parallel.
-    warm_start, random_state, verbose
+    loss : {"squared_error", "poisson", "huber"}, default="squared_error"
+        As in :class:`SketchGNRegressor`; the threshold of "huber" and its scaling of the targets
+        are those of the sample.
+    warm_start : bool, default=False
+        As in :class:`SketchGNRegressor`.
+    random_state : int, RandomState instance or None, default=None
+        Initial weights, the sample, its batches and sketches.
+    verbose : int, default=0
         As in :class:`SketchGNRegressor`.
 
     Attributes
@@ -226,8 +252,12 @@ class DaskSketchGNRegressor(SketchGNRegressor):
 
         Parameters
         ----------
-        X, y, sample_weight
-            As in :meth:`fit`, or arrays in memory.
+        X : dask array of shape (n_samples, n_features), dask dataframe or array-like
+            Inputs.
+        y : dask array of shape (n_samples,) or (n_samples, n_outputs), or what X is
+            Targets, in the same blocks of rows.
+        sample_weight : dask array of shape (n_samples,), series, array-like or None, default=None
+            Weights >= 0, in the same blocks of rows.
 
         Returns
         -------
