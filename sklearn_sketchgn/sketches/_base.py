@@ -135,7 +135,7 @@ class SketchOperator(ABC):
         Parameters
         ----------
         dtype : dtype
-            float32 or float64, of its entries.
+            Of its entries, float32 or float64.
 
         Returns
         -------
