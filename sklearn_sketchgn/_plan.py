@@ -85,9 +85,10 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
 
     Without ``all_rows``, because they are too many to hold, the phase on all rows is left out.
 
-    With ``max_iter="auto"`` the phase on all rows has at most ``FINAL_STEPS`` steps and is left out
-    where it would cost more than half of the first: on large tables it changes the error little
-    (benchmarks/accuracy.py: kin8nm, power and protein by less than 2 %).
+    The phase on all rows has at most ``FINAL_STEPS`` steps, or a tenth of a numeric ``max_iter``,
+    and fewer or none where they would cost more than half of the steps on batches, or more than
+    these with a number: on large tables it changes the error little (benchmarks/accuracy.py:
+    kin8nm, power and protein by less than 2 %).
     """
     n_batches = ceil(n_samples / (settings.batch_size or n_samples))
     batch_cost = _operations(ceil(n_samples / n_batches), network)
@@ -104,6 +105,7 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
         all_steps = int(min(FINAL_STEPS, 0.5 * BATCH_STEPS * batch_cost / all_cost)) * all_rows
     else:
         all_steps = settings.max_iter // 10 if all_rows else 0
+        all_steps = int(min(all_steps, settings.max_iter * batch_cost / all_cost))
         batch_steps = settings.max_iter - all_steps
         if searching:
             n_cycles, cycle_steps = _cycles(batch_steps)

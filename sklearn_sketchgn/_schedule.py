@@ -113,7 +113,7 @@ def train(
 def _run_phases(training, data, plan, watch, search, whole):
     """Search for alpha, train on batches, then on all rows; return which test ended it."""
     settings = watch.settings
-    if search is not None:
+    if plan.n_cycles:
         if search_penalty(
             training,
             search,

@@ -1,0 +1,50 @@
+"""How the steps of a fit are divided."""
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._plan import CYCLE_STEPS, MOST_CYCLES, SETTLING_STEPS, plan_steps
+from sklearn_sketchgn._schedule import Settings
+from sklearn_sketchgn.solvers import Direct
+
+
+def planned(n_samples, *, max_iter=None, batch_size=256, width=64, **options):
+    settings = Settings(None, None, batch_size, 0.9, max_iter, 1e-4, 10, Direct(), None)
+    network = initialise(width, 9, 1, np.random.default_rng(0))
+    return plan_steps(settings, n_samples, network, **{"searching": True, **options})
+
+
+@pytest.mark.parametrize("n_samples", [100, 1000, 100_000])
+@pytest.mark.parametrize("max_iter", [1, 2, 9, 10, 37, 1500, 9999])
+def test_a_number_is_the_most_steps_of_all_phases(n_samples, max_iter):
+    plan = planned(n_samples, max_iter=max_iter)
+    assert plan.steps_in_batches + plan.all_steps == max_iter
+    assert plan.search_steps == plan.n_cycles * plan.cycle_steps <= 0.6 * max_iter
+    assert plan.all_steps * plan.all_cost <= max_iter * plan.batch_cost
+    given = planned(n_samples, max_iter=max_iter, searching=False)
+    assert given.batch_steps + given.all_steps == max_iter
+    assert given.n_cycles == 0
+
+
+def test_steps_on_all_rows_are_left_out_where_they_cost_more_than_the_batches():
+    assert planned(256, max_iter=100).all_steps == 10
+    assert 0 < planned(1500, max_iter=100).all_steps < 10
+    assert planned(100_000, max_iter=100).all_steps == 0
+    assert planned(256, max_iter=100, all_rows=False).all_steps == 0
+
+
+def test_automatic_steps():
+    plan = planned(1000)
+    assert (plan.n_cycles, plan.cycle_steps) == (MOST_CYCLES, CYCLE_STEPS)
+    # Whole epochs of four batches.
+    assert plan.batch_steps == SETTLING_STEPS
+    # One epoch of a large table is more than that.
+    assert planned(1_000_000).batch_steps == np.ceil(1_000_000 / 256)
+    assert planned(1_000_000).all_steps == 0
+
+
+def test_patience_begins_in_the_middle_of_the_last_fall():
+    plan = planned(256).after_search(900)
+    assert not plan.steps_are_short(900 + SETTLING_STEPS // 2 - 1)
+    assert plan.steps_are_short(900 + SETTLING_STEPS // 2)
