@@ -1,7 +1,7 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -114,15 +114,20 @@ def _run_phases(training, data, plan, watch, search, whole):
     """Search for alpha, train on batches, then on all rows; return which test ended it."""
     settings = watch.settings
     if plan.n_cycles:
-        if search_penalty(
+        stopped, learnt = search_penalty(
             training,
             search,
             batch_size=ceil(len(search.kept) / plan.n_batches),
             n_cycles=plan.n_cycles,
             cycle_steps=plan.cycle_steps,
             after_epoch=watch.note,
-        ):
+        )
+        if stopped:
             return watch.why_stopped
+        if training.network.train_output and not learnt:
+            # The mean is then the best that can be told from the table.
+            training.network, training.previous_step = watch.first, None
+            training.alpha = search.bounded(training, inf)
         watch.plan = plan.after_search(len(training.history["objective"]))
     if plan.batch_steps and run_batches(
         training,

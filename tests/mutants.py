@@ -248,6 +248,13 @@ MUTANTS = [
         "tests/test_cycles.py::test_smaller_penalties_are_tried_while_the_judges_gain",
     ),
     Mutant(
+        "noise learnt",
+        "_schedule.py",
+        "if training.network.train_output and not learnt:",
+        "if False:",
+        "tests/test_cycles.py::test_pure_noise_is_predicted_by_its_mean",
+    ),
+    Mutant(
         "penalty of the last cycle instead of the best",
         "_cycles.py",
         "training.network, training.alpha, training.previous_step = best",

@@ -5,9 +5,10 @@ import pytest
 
 from sklearn_sketchgn import SketchGNRegressor, _cycles
 from sklearn_sketchgn._cycles import search_penalty
-from sklearn_sketchgn._losses import SquaredError
+from sklearn_sketchgn._penalty import HIGHEST
 from sklearn_sketchgn._plan import CYCLE_STEPS, SETTLING_STEPS
 from sklearn_sketchgn._training import STEP_LENGTH
+from sklearn_sketchgn._training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -19,19 +20,19 @@ class Trained:
 
     def __init__(self, alpha=1.0):
         self.network, self.alpha, self.previous_step = (), alpha, None
-        self.loss_function = SquaredError()
 
 
 class Judges:
-    """Rows whose error depends on the last penalty by a given rule."""
+    """Ten rows whose error depends on the last penalty by a given rule; of the mean it is 100."""
 
-    kept = None
+    kept, row_weight = None, 2.0
+    judges = TrainingData(np.zeros((10, 1)), np.zeros((10, 1)), np.full(10, 2.0))
 
-    def __init__(self, rule, first=None):
-        self.rule, self.first = rule, first
+    def __init__(self, rule):
+        self.rule = rule
 
     def error(self, training):
-        return self.rule(training.network[-1])
+        return self.rule(training.network[-1]) if training.network else 100.0
 
     def bounded(self, training, alpha):
         return min(max(alpha, 1e-6), 1e4)
@@ -50,7 +51,7 @@ def searched(monkeypatch, rule, n_cycles=10, stop_after=None):
 
     monkeypatch.setattr(_cycles, "run_batches", run_batches)
     training = Trained()
-    stopped = search_penalty(
+    stopped, learnt = search_penalty(
         training,
         Judges(rule),
         batch_size=10,
@@ -58,6 +59,7 @@ def searched(monkeypatch, rule, n_cycles=10, stop_after=None):
         cycle_steps=5,
         after_epoch=None,
     )
+    training.learnt = learnt
     return training, tried, stopped
 
 
@@ -88,11 +90,36 @@ def test_no_more_cycles_than_allowed(monkeypatch):
     assert training.alpha == 1 / 16
 
 
+@pytest.mark.parametrize(("error", "learnt"), [(94.9, True), (95.1, False), (130, False)])
+def test_who_is_not_better_than_the_mean_by_more_than_chance_has_learnt_nothing(
+    monkeypatch, error, learnt
+):
+    # One of ten judges has a tenth of the error of the mean; half of that is chance.
+    training, tried, _ = searched(monkeypatch, lambda alpha: error)
+    assert tried == [1, 1 / 4, 4]
+    assert training.network == (1,)
+    assert training.learnt == learnt
+
+
+@pytest.mark.parametrize(("n_samples", "n_features"), [(280, 8), (30, 60), (20, 4)])
+def test_pure_noise_is_predicted_by_its_mean(n_samples, n_features):
+    # Chance finds something in a few of them.
+    found = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((n_samples, n_features)), rng.standard_normal(n_samples)
+        model = SketchGNRegressor(width=32, max_iter=400, random_state=0).fit(X, y)
+        found += model.alpha_ < HIGHEST
+        assert model.alpha_ < HIGHEST or np.ptp(model.predict(X)) < 0.01
+    assert found <= 2
+
+
 @pytest.mark.parametrize("error", [0.0, np.nan, np.inf])
 def test_judges_that_cannot_judge_end_it_after_one_cycle(monkeypatch, error):
     training, tried, _ = searched(monkeypatch, lambda alpha: error)
     assert tried == [1]
     assert training.network == (1,)
+    assert training.learnt == (error == 0)
 
 
 def test_errors_that_are_not_finite_are_not_kept(monkeypatch):

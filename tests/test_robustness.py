@@ -162,7 +162,7 @@ def test_fewer_rows_than_columns(seed):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((530, 60))
     y = X[:, :3].sum(axis=1) + 0.1 * rng.standard_normal(530)
-    assert relative_error(X, y, 30) <= 1.0
+    assert relative_error(X, y, 30) <= 1.0 + 1e-6
     # Noise: twelve held-out rows cannot tell that the largest penalty is right, and the mean is
     # missed by up to a quarter (docs/reliability.md). Interpolation would give 1.4.
     assert relative_error(X, rng.standard_normal(530), 30) <= 1.25
