@@ -117,9 +117,7 @@ def test_sensible_predictions_of_unseen_rows(table, rng):
 @pytest.mark.long
 @pytest.mark.parametrize("table", TABLES, ids=name_of)
 def test_sensible_predictions_at_the_default_width(table, rng):
-    # Of pure noise 1.05 is missed: 1.085, see docs/reliability.md.
-    bound = 1.1 if table is noise else 1.05
-    assert relative_error(*table(rng), N_FITTED, width=256, max_iter="auto") <= bound
+    assert relative_error(*table(rng), N_FITTED, width=256, max_iter="auto") <= 1.05
 
 
 @pytest.mark.parametrize("table", LEARNABLE, ids=name_of)
@@ -152,9 +150,9 @@ def test_twenty_rows(seed):
     # The mean of 20 rows is itself uncertain: noise is judged on many held-out rows.
     rng = np.random.default_rng(seed)
     assert relative_error(*smooth(rng, 1020), 20) <= 1.05
-    # Of pure noise the mean is the best prediction; of 20 rows 10 judge the penalty.
+    # Of pure noise the mean is the best prediction; of 20 rows 10 judge that.
     X, y = rng.standard_normal((1020, 4)), rng.standard_normal(1020)
-    assert relative_error(X, y, 20) <= 1.2
+    assert relative_error(X, y, 20) <= 1.05
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -163,6 +161,6 @@ def test_fewer_rows_than_columns(seed):
     X = rng.standard_normal((530, 60))
     y = X[:, :3].sum(axis=1) + 0.1 * rng.standard_normal(530)
     assert relative_error(X, y, 30) <= 1.0 + 1e-6
-    # Noise: twelve held-out rows cannot tell that the largest penalty is right, and the mean is
-    # missed by up to a quarter (docs/reliability.md). Interpolation would give 1.4.
-    assert relative_error(X, rng.standard_normal(530), 30) <= 1.25
+    # Noise, of which interpolation would give 1.4: fifteen judges find something in it by chance,
+    # in some tables (docs/reliability.md).
+    assert relative_error(X, rng.standard_normal(530), 30) <= 1.2
