@@ -172,7 +172,7 @@ def test_a_sorted_file_is_learnt_as_well_as_a_shuffled_one(order, rng, monkeypat
     model = SketchGNRegressor(width=32, max_iter=351, alpha=1.0, random_state=0).fit(X, y)
     Z = rng.uniform(-1, 1, (2000, 3))
     truth = np.sin(4 * Z[:, 0]) + Z[:, 1] * Z[:, 2]
-    assert np.sqrt(np.mean((model.predict(Z) - truth) ** 2)) < 0.03
+    assert np.sqrt(np.mean((model.predict(Z) - truth) ** 2)) < 0.04
 
 
 # Memory-mapped files ------------------------------------------------------------------------------

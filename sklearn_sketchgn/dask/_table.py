@@ -55,10 +55,17 @@ class DistributedTable:
         return self.n_rows
 
     def plan(self, plan, settings):
-        """Return the plan of a fit whose second phase is here: the full number of steps."""
-        if settings.max_iter is not None or settings.batch_size is None:
+        """Return the plan of a fit whose second phase is here: the full number of steps.
+
+        What such a step costs beside one on a batch does not bound them, as it does in memory.
+        """
+        if settings.batch_size is None:
             return plan
-        return replace(plan, all_steps=FINAL_STEPS)
+        if settings.max_iter is None:
+            return replace(plan, all_steps=FINAL_STEPS)
+        all_steps = settings.max_iter // 10
+        in_batches = plan.batch_steps + plan.all_steps - all_steps
+        return replace(plan, batch_steps=in_batches, all_steps=all_steps)
 
     def take_over(self, training):
         """Go on with a training on a sample of the rows, in float64; return this table."""
