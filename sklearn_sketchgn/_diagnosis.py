@@ -4,10 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import _sparse
-from ._tables import dense
-
-# Rows handled at a time.
-_ROWS = 4096
+from ._tables import dense, row_blocks
 
 # Deviations from the mean beyond which a value is reported.
 _FAR = 100
@@ -57,8 +54,8 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
 def count_dead(X, coefs, intercepts):
     """Return how many neurons relu(X coefs + intercepts) are zero on all rows."""
     left = np.arange(len(intercepts))
-    for start in range(0, X.shape[0], _ROWS):
-        hidden = X[start : start + _ROWS] @ coefs[:, left] + intercepts[left]
+    for block in row_blocks(*X.shape):
+        hidden = X[block] @ coefs[:, left] + intercepts[left]
         left = left[~(hidden > 0).any(axis=0)]
         if not len(left):
             break
@@ -70,9 +67,9 @@ def largest_deviations(X, scaling):
     if issparse(X):
         return _sparse.largest_deviations(X, scaling.x_mean, scaling.x_inverse)
     farthest = np.zeros(X.shape[1])
-    for start in range(0, X.shape[0], _ROWS):
-        block = X[start : start + _ROWS]
-        rows = scaling.scaled_rows(block, np.ones(len(block)), np.float64, ones=0)
+    for block in row_blocks(*X.shape):
+        part = X[block]
+        rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
         np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
     return farthest
 
@@ -80,8 +77,8 @@ def largest_deviations(X, scaling):
 def _has_three_values(X, column):
     """Return whether a column has more than two different values."""
     found = np.empty(0)
-    for start in range(0, X.shape[0], _ROWS):
-        values = dense(X[start : start + _ROWS][:, [column]])
+    for block in row_blocks(*X.shape):
+        values = dense(X[block][:, [column]])
         found = np.union1d(found, values)
         if len(found) > 2:
             return True

@@ -70,7 +70,7 @@ class PenaltySearch:
     def __init__(self, data, rng, cycle_steps):
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
         place, n_distinct = even_places(data, rng)
-        self.row_weight = float(data.weights.sum()) / n_distinct
+        self.row_weight = data.weight / n_distinct
         share = min(max(_HELD_OUT, _FEWEST_JUDGES / n_distinct), 0.5)
         held_out = place < min(share, _JUDGES / len(data))
         if held_out.all() or np.count_nonzero(~held_out) < 2:
@@ -148,7 +148,7 @@ class PenaltySearch:
         if not np.isfinite(slope + effect + size):
             self._sensitivity = self._step_sensitivity = None
             return
-        weight = float(self.judges.weights.sum()) * len(training.network.intercept)
+        weight = self.judges.weight * len(training.network.intercept)
         one_row = self.row_weight / weight
         least = max(_LEAST_CORRELATION, one_row**0.5) * (size * effect) ** 0.5
         slope = max(0.0, slope - least) + min(0.0, slope + least)

@@ -21,7 +21,7 @@ class Posterior:
         self.basis = _orthonormal_basis(kernel(self.inducing, self.inducing))
         kept = self._normal(data, curvature, ~held_out)
         other = self._normal(data, curvature, held_out)
-        share = total / float(data.weights.sum())
+        share = total / data.weight
         self.kept = _eigen(share * kept)
         self.whole = _eigen(share * (kept + other))
 

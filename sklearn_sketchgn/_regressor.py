@@ -505,18 +505,32 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             moments = fit_moments(X, weight), fit_moments(y, weight)
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
-        self._flat_target, self.n_outputs_ = flat, n_outputs
-        self.out_activation_ = loss_function.out_activation
+            moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
+        rows = (X, y, weight)
+        callbacks = self._train_and_keep(
+            settings, given, rows, held_out, scaling, moments, rng, resume, flat
+        )
+        callbacks.close()
+
+    def _train_and_keep(
+        self, settings, given, rows, held_out, scaling, moments, rng, resume, flat, whole=None
+    ):
+        """Train, set the fitted attributes, and return the callbacks that are to be closed."""
+        X, y, weight = rows
+        self._flat_target, self.n_outputs_ = flat, y.shape[1]
+        self.out_activation_ = settings.loss_function.out_activation
         callbacks = CallbackObserver(self, given, scaling)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
-        outcomes = self._train(settings, X, y, weight, held_out, scaling, rng, resume, observers)
+        outcomes = self._train(
+            settings, X, y, weight, held_out, scaling, rng, resume, observers, whole
+        )
         folded = self._keep(settings, scaling, outcomes)
         seed = int(rng.integers(2**31 - 1))
-        if not resume:
-            moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
-        self._stream = stream_after_fit(*moments, len(y), seed, folded, self.alpha_)
+        n_rows = len(y) if whole is None else len(whole)
+        x_moments, y_moments = moments
+        self._stream = stream_after_fit(x_moments, y_moments, n_rows, seed, folded, self.alpha_)
         self._diagnose(X, scaling)
-        callbacks.close()
+        return callbacks
 
     def _diagnose(self, X, scaling):
         names = getattr(self, "feature_names_in_", None)

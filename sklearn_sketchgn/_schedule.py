@@ -169,7 +169,7 @@ def _start(settings, data, network, scaling, rng, resume):
         solver=settings.solver,
         sketch=settings.sketch,
         rng=rng,
-        total_weight=float(data.weights.sum()),
+        total_weight=data.weight,
         output_scale=settings.loss_function.output_scale(scaling),
         weight_unit=settings.weight_unit,
         loss_function=settings.loss_function,
@@ -240,7 +240,7 @@ class Watch:
 
     def _measure(self, data, unit=1.0):
         """Return the sum of squares of the root loss, and the mean loss, of the current network."""
-        training, weight = self.training, float(data.weights.sum())
+        training, weight = self.training, data.weight
         squares = loss = 0.0
         for block in data.blocks():
             outputs = training.network.evaluate(block.rows)
@@ -252,7 +252,7 @@ class Watch:
 
     def first_is_exact(self, data):
         """Return whether the first network has no error but round-off."""
-        return self.first_error <= _EXACT**2 * float(data.weights.sum())
+        return self.first_error <= _EXACT**2 * data.weight
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

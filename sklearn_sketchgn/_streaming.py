@@ -231,7 +231,7 @@ def _with_alpha(stream, settings, training, data):
         return replace(stream, alpha=settings.alpha)
     if len(data) < _LEAST_ROWS or stream.n_rows < 2 * stream.alpha_at:
         return stream
-    training = replace(training, total_weight=float(data.weights.sum()))
+    training = replace(training, total_weight=data.weight)
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
     chosen = choose_alpha(training, data, batch_size=size)
     rows = stream.alpha_rows + len(data)
@@ -254,7 +254,7 @@ def _pass_over(training, data, batch_size, *, learn):
         )
     else:
         residual = training.network.evaluate(data.rows) - data.targets
-        losses.append(training.loss(residual.T.ravel(), float(data.weights.sum())))
+        losses.append(training.loss(residual.T.ravel(), data.weight))
     return Outcome(training, "block", losses)
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from ._losses import SquaredError
 from ._network import Network
 from ._step import squares_by_output
-from ._training_data import TrainingData as TrainingData
 
 #: Length of the first step of a batch phase, and by default its fall to the last one.
 STEP_LENGTH = 0.3
@@ -174,7 +173,7 @@ def run_batches(
 
 
 def _batch_step(training, batch, length, search=None):
-    weight = float(batch.weights.sum())
+    weight = batch.weight
     problem = training.subproblem(batch)
     value, damping = problem.value(), training.ridge(weight)
     state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)

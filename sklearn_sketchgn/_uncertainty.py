@@ -167,7 +167,7 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
     network = scaling.unfold(outcomes[0].training.network, *combine(folded))
     loss = outcomes[0].training.loss_function
-    total = float(data.weights.sum())
+    total = data.weight
     data = data.part(subset(len(data), _SAMPLE, rng))
     found = _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs)
     if found is None:

@@ -607,7 +607,7 @@ MUTANTS = [
     Mutant(
         "rows of a subset that stand for themselves only",
         "_posterior.py",
-        "share = total / float(data.weights.sum())",
+        "share = total / data.weight",
         "share = 1.0",
         "tests/test_posterior.py::test_against_dense_algebra",
     ),

@@ -24,7 +24,7 @@ from sklearn_sketchgn import CG, SRHT, Direct, SketchGNRegressor  # noqa: E402
 from sklearn_sketchgn._losses import LOSSES  # noqa: E402
 from sklearn_sketchgn._network import initialise  # noqa: E402
 from sklearn_sketchgn._step import Subproblem  # noqa: E402
-from sklearn_sketchgn._training import TrainingData  # noqa: E402
+from sklearn_sketchgn._training_data import TrainingData  # noqa: E402
 from sklearn_sketchgn.dask import DaskSketchGNRegressor  # noqa: E402
 from sklearn_sketchgn.dask._blocks import Rows  # noqa: E402
 from sklearn_sketchgn.dask._raw_table import proportional  # noqa: E402

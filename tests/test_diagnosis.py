@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
 
-from sklearn_sketchgn import SketchGNRegressor, _diagnosis
+from sklearn_sketchgn import SketchGNRegressor, _diagnosis, _tables
 from sklearn_sketchgn._scaling import fit_scaling
 
 
@@ -14,7 +14,7 @@ def quick(**parameters):
 
 
 def test_dead_neurons_are_counted(rng, monkeypatch):
-    monkeypatch.setattr(_diagnosis, "_ROWS", 7)
+    monkeypatch.setattr(_tables, "_ROWS", 7)
     X = rng.standard_normal((50, 3))
     coefs, intercepts = rng.standard_normal((3, 6)), np.zeros(6)
     largest = (X @ coefs).max(axis=0)
@@ -81,7 +81,7 @@ def test_units_do_not_matter(rng):
 
 
 def test_deviations_are_those_of_the_table(rng, monkeypatch):
-    monkeypatch.setattr(_diagnosis, "_ROWS", 7)
+    monkeypatch.setattr(_tables, "_ROWS", 7)
     X, weight = rng.standard_normal((50, 3)), rng.uniform(0.1, 3, size=50)
     scaling = fit_scaling(X, X, weight)
     expected = np.abs((X - scaling.x_mean) * scaling.x_inverse).max(axis=0)

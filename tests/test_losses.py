@@ -17,7 +17,7 @@ from sklearn_sketchgn._losses import (
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._step import Subproblem
-from sklearn_sketchgn._training import TrainingData
+from sklearn_sketchgn._training_data import TrainingData
 from tests import cases, references
 
 pytestmark = pytest.mark.filterwarnings(

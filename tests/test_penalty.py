@@ -7,7 +7,8 @@ from sklearn.datasets import load_diabetes
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
-from sklearn_sketchgn._training import Training, TrainingData, run_batches
+from sklearn_sketchgn._training import Training, run_batches
+from sklearn_sketchgn._training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"

@@ -7,7 +7,7 @@ from sklearn_sketchgn import _posterior
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._posterior import Posterior, leverage_at, unscaled_rows
 from sklearn_sketchgn._tangent_kernel import TangentKernel
-from sklearn_sketchgn._training import TrainingData
+from sklearn_sketchgn._training_data import TrainingData
 from tests import references
 from tests.cases import Shape, network_arrays, ordinary_table
 

@@ -7,7 +7,8 @@ import pytest
 
 from sklearn_sketchgn import Direct, _rehearsal
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._training import Training, TrainingData
+from sklearn_sketchgn._training import Training
+from sklearn_sketchgn._training_data import TrainingData
 
 N_STEPS = 40
 

@@ -6,7 +6,7 @@ import pytest
 from sklearn_sketchgn import CG, Direct, Gaussian
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._step import Subproblem
-from sklearn_sketchgn._training import TrainingData
+from sklearn_sketchgn._training_data import TrainingData
 from tests import cases, references
 
 SHAPES = [cases.Shape(20, 4, 15, 1), cases.Shape(20, 4, 15, 3), cases.Shape(90, 4, 5, 2)]

@@ -8,7 +8,8 @@ from sklearn_sketchgn._losses import Huber, robust_deviation
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._threshold import choose_threshold
-from sklearn_sketchgn._training import Training, TrainingData
+from sklearn_sketchgn._training import Training
+from sklearn_sketchgn._training_data import TrainingData
 
 
 def chosen(X, y, weight=None, width=32):

@@ -9,7 +9,8 @@ from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._schedule import auto_batch_size
-from sklearn_sketchgn._training import Training, TrainingData, run_all_rows, run_batches
+from sklearn_sketchgn._training import Training, run_all_rows, run_batches
+from sklearn_sketchgn._training_data import TrainingData
 from sklearn_sketchgn.solvers import Solver, SolveResult
 
 quiet = pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")

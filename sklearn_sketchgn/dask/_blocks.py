@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._scaling import Moments, fit_moments
-from .._training import TrainingData
+from .._training_data import TrainingData
 from .._validation import check_rows_of_the_paper, normalised_weights
 from ._sketch import draw_part
 
@@ -165,5 +165,4 @@ def sketched_rows(rows, index, *, network, loss_function, sketch, sketch_size, s
 def _chunks(rows, size):
     size = max(64, size)
     for start in range(0, len(rows), size):
-        block = slice(start, start + size)
-        yield TrainingData(rows.rows[block], rows.targets[block], rows.weights[block])
+        yield rows.take(slice(start, start + size))

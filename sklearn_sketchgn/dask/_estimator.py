@@ -3,17 +3,16 @@
 import copy
 from numbers import Integral
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._callbacks import CallbackObserver
 from .._compat import Interval, with_callbacks
+from .._network import Network
 from .._plan import BATCH_STEPS, auto_batch_size
 from .._regressor import SketchGNRegressor
-from .._reporting import Reporter
 from .._scaling import scaling_of
-from .._streaming import stream_after_fit
 from .._validation import validate_validation_data
 from . import _inputs, _predictions
 from ._raw_table import RawTable
@@ -334,34 +333,26 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         if distributed:
             whole = raw.table(loss_function.target_scaling(scaling))
         del raw, blocks  # the cluster may forget the raw rows
-        self._flat_target, self.n_outputs_ = flat, n_outputs
-        self.out_activation_ = loss_function.out_activation
-        callbacks = CallbackObserver(self, (X, y, sample_weight), scaling)
-        observers = (*([Reporter()] if self.verbose else []), callbacks)
-        outcomes = self._train(
+        rows = (X_sample, y_sample, weight)
+        callbacks = self._train_and_keep(
             settings,
-            X_sample,
-            y_sample,
-            weight,
+            (X, y, sample_weight),
+            rows,
             held_out,
             scaling,
+            moments,
             rng,
             resume,
-            observers,
+            flat,
             whole,
         )
-        folded = self._keep(settings, scaling, outcomes)
-        seed = int(rng.integers(2**31 - 1))
-        n_rows = len(weight) if whole is None else len(whole)
-        self._stream = stream_after_fit(*moments, n_rows, seed, folded, self.alpha_)
         self.communication_ = _report(whole)
-        self._diagnose(X_sample, scaling)
         callbacks.close()
 
     def _n_parameters(self, n_features, n_outputs):
-        if not self.train_output:
-            return self.width * n_features
-        return self.width * (n_features + 1 + n_outputs) + n_outputs
+        hidden = np.empty((self.width, n_features + int(self.train_output)))
+        output, intercept = np.empty((self.width, n_outputs)), np.empty(n_outputs)
+        return Network(hidden, output, intercept, self.train_output).n_parameters
 
 
 def _report(whole):
