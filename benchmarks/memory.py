@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor, _penalty, _sparse, _training_data
+from sklearn_sketchgn import SketchGNRegressor, _folds, _sparse, _training_data
 
 _BLOCK = 2**16
 
@@ -115,7 +115,7 @@ def _resident():
 def _allocated():
     # As if these tables were large ones.
     _training_data.HELD_NUMBERS = _training_data._COPIED_NUMBERS = 2**18
-    _penalty._NUMBERS, _sparse._ENTRIES = 2**18, 2**16
+    _folds._NUMBERS, _sparse._ENTRIES = 2**18, 2**16
     print(
         f"{'table':<24}{'bytes a row':>12}{'n x (d + 1) float32':>22}{'n float64':>11}{'rest':>9}"
     )

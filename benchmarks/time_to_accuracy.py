@@ -57,7 +57,13 @@ WIDTH = 256
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 ITERATIONS = 2000
 SHARES = (1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the automatic schedule
-SCALED = ("CYCLE_STEPS", "SETTLING_STEPS", "BATCH_STEPS")
+SCALED = (
+    "CYCLE_STEPS",
+    "SETTLING_EPOCHS",
+    "SETTLING_STEPS",
+    "MOST_SETTLING_STEPS",
+    "BATCH_STEPS",
+)
 BATCH = 200  # MLPRegressor's
 
 

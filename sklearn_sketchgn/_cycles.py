@@ -9,7 +9,7 @@ from math import isfinite
 from ._network import initialise, initialise_paper
 from ._penalty import PenaltySearch
 from ._plan import CYCLE_STEPS
-from ._training import STEP_LENGTH, run_batches
+from ._training import STEP_LENGTH, run_groups
 
 # Between cycles alpha moves by this factor.
 _FACTOR = 4.0
@@ -30,8 +30,8 @@ _LAST_SHARE = 0.1
 _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 
 
-def search_penalty(training, search, *, batch_size, n_cycles, cycle_steps, after_epoch):
-    """Train on the kept rows in cycles, and go on to smaller penalties while the judges gain.
+def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch):
+    """Train the groups in cycles, and go on to smaller penalties while the judges gain.
 
     In the first cycle the search moves alpha. Every later one starts from the best so far, first
     with a quarter of its alpha and, if that has never paid, with four times as much. So a smooth
@@ -39,14 +39,13 @@ def search_penalty(training, search, *, batch_size, n_cycles, cycle_steps, after
 
     Parameters
     ----------
-    training : Training
-        Updated in place: its network and alpha become those at the end of the best cycle.
     search : PenaltySearch
-        Holds the rows, and moves alpha in the first cycle.
+        Holds the groups and their rows, and moves alpha in the first cycle. Updated in place: the
+        networks and alpha become those at the end of the best cycle.
     batch_size, n_cycles, cycle_steps : int
         Upper bounds of the rows of a batch and of the cycles, and the steps of one.
     after_epoch : callable
-        See :func:`run_batches`.
+        See :func:`run_groups`.
 
     Returns
     -------
@@ -56,24 +55,22 @@ def search_penalty(training, search, *, batch_size, n_cycles, cycle_steps, after
         Whether the judges gained more than chance gives them over the first network.
     """
 
-    def run(start, factor, follower=None):
-        training.network, training.alpha, training.previous_step = start
-        training.alpha = search.bounded(training, factor * training.alpha)
-        stopped = run_batches(
-            training,
-            search.kept,
+    def run(start, factor, *, follow=False):
+        search.state = start
+        search.alpha *= factor
+        stopped = run_groups(
+            search.trainings,
+            [group.kept for group in search.groups],
             n_steps=cycle_steps,
             batch_size=batch_size,
             last_length=_LAST_SHARE * STEP_LENGTH,
             after_epoch=after_epoch,
-            search=follower,
+            search=search if follow else None,
         )
-        end = training.network, training.alpha, training.previous_step
-        return stopped, search.error(training), end
+        return stopped, search.error(), search.state
 
-    start = training.network, training.alpha, training.previous_step
-    first = search.error(training)
-    stopped, least, best = run(start, 1.0, search)
+    first = search.error()
+    stopped, least, best = run(search.state, 1.0, follow=True)
     n_left = n_cycles - 1 if isfinite(least) and least > 0 else 0
     for factor in (1 / _FACTOR, _FACTOR):
         paid = False
@@ -86,8 +83,8 @@ def search_penalty(training, search, *, batch_size, n_cycles, cycle_steps, after
         if paid:
             break
     if not stopped:
-        training.network, training.alpha, training.previous_step = best
-    one_judge = search.row_weight / max(search.judges.weight, search.row_weight)
+        search.state = best
+    one_judge = search.row_weight / max(search.weight, search.row_weight)
     return stopped, least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
 
 
@@ -117,14 +114,13 @@ def choose_alpha(training, data, *, batch_size):
     rng = training.rng.spawn(1)[0]
     start = make(width, data.rows.shape[1], network.output.shape[1], rng)
     probe = training.fresh(start.astype(data.rows.dtype), 0.0)
-    probe.rng, search = rng, PenaltySearch(data, rng, CYCLE_STEPS)
-    search.start(probe)
+    probe.rng = rng
+    search = PenaltySearch(probe, data, CYCLE_STEPS)
     search_penalty(
-        probe,
         search,
         batch_size=batch_size,
         n_cycles=_PROBE_CYCLES,
         cycle_steps=CYCLE_STEPS,
         after_epoch=lambda _: False,
     )
-    return probe.alpha
+    return search.alpha

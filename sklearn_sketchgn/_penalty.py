@@ -1,14 +1,17 @@
 """alpha="auto": adjust the penalty while the network trains, by rows that it has not seen.
 
-Forward-mode differentiation of the training itself: beside the parameters theta runs their
-sensitivity z = d theta / d log(alpha), what they would have become under a slightly larger
-penalty. It obeys the recursion of the steps, differentiated, and costs one more solve with the
-factor that a step has anyway. On held-out rows, z says in which direction to move alpha.
+The neurons are trained in groups, each without a quarter of the rows, which judge it, so that all
+rows of a small table judge one penalty. Forward-mode differentiation of the training itself says
+in which direction to move it, see ``_groups.py``.
 """
 
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 
 import numpy as np
+
+from ._folds import even_places
+from ._groups import Group, split
+from ._plan import HELD_OUT, JUDGES, count_groups
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -17,8 +20,12 @@ START = 1.0
 #: alpha stays between these, for rows of weight 1.
 LOWEST, HIGHEST = 1e-6, 1e4
 
-# Rows that judge: this share of all, but not more than so many, and at least so many or half.
-_HELD_OUT, _JUDGES, _FEWEST_JUDGES = 0.2, 2048, 40
+# Rows that judge all groups together, at least, where these are not half of the rows of each.
+_FEWEST_JUDGES = 40
+
+# The mean of several groups overfits less than each of them does: the penalty that suits it is
+# lower than what their judges ask for (measured while building; docs/algorithm.md).
+_ALPHA_OF_MEAN = 0.3
 
 # The largest change of log(alpha) at once.
 _LARGEST_MOVE = log(10.0)
@@ -31,15 +38,6 @@ _LEAST_CORRELATION = 0.07
 # Adjustments of alpha in one cycle.
 _ADJUSTMENTS = 16
 
-# Rows in one block of temporaries, and most numbers in it (32 MB) where rows are wide.
-_ROWS, _NUMBERS = 2**16, 2**22
-
-# Rows beyond which they are not sorted to find equal ones: the places of so many take 32 MB.
-_SORTED_ROWS = 2**20
-
-# Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
-_GOLDEN = 0.5 * (5**0.5 - 1)
-
 
 class PenaltySearch:
     """The search for alpha along one batch phase.
@@ -49,137 +47,102 @@ class PenaltySearch:
 
     Parameters
     ----------
+    training : Training
+        The fit at its start; its alpha is set to where the search begins.
     data : TrainingData
         All training rows.
-    rng : numpy.random.Generator
-        Which rows judge.
     cycle_steps : int
         Steps during which alpha is adjusted sixteen times.
 
     Attributes
     ----------
-    kept, judges : TrainingData
-        The rows to train on meanwhile (of a large table they are only for batches), and those
-        that judge.
+    groups : list of Group
+        Disjoint parts of the network's neurons, and the rows that each is trained on and judged by.
     row_weight : float
         Mean weight of a distinct row: the same for weights and for repeated rows.
+    weight : float
+        Sum of the weights of the rows that judge.
     interval : int
         Steps between two adjustments.
     """
 
-    def __init__(self, data, rng, cycle_steps):
+    def __init__(self, training, data, cycle_steps):
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
-        place, n_distinct = even_places(data, rng)
+        place, n_distinct = even_places(data, training.rng)
         self.row_weight = data.weight / n_distinct
-        share = min(max(_HELD_OUT, _FEWEST_JUDGES / n_distinct), 0.5)
-        held_out = place < min(share, _JUDGES / len(data))
-        if held_out.all() or np.count_nonzero(~held_out) < 2:
-            held_out[:] = False
-        self.kept, self.judges = data.kept(~held_out), data.part(held_out)
-        self._sensitivity = self._step_sensitivity = None
-
-    def start(self, training):
-        """Set alpha to where the search begins, in the units of the user's weights."""
         training.alpha = START * self.row_weight * training.weight_unit
+        parts = split(training, count_groups(len(data), training.network))
+        share = min(max(HELD_OUT, _FEWEST_JUDGES / (len(parts) * n_distinct)), 0.5)
+        share = min(share, JUDGES / len(data))
+        self.groups = []
+        for i, part in enumerate(parts):
+            held_out = (place - i / len(parts)) % 1.0 < share
+            if held_out.all() or np.count_nonzero(~held_out) < 2:
+                held_out[:] = False
+            self.groups.append(Group(part, data.kept(~held_out), data.part(held_out)))
+        judging = sum(group.judges.weight for group in self.groups)
+        self.weight = min(judging, data.weight)
 
-    def bounded(self, training, alpha):
-        """Return alpha within its bounds, all in the units of the user's weights."""
+    @property
+    def trainings(self):
+        """The fits of the groups; the whole fit itself where there is one group."""
+        return [group.training for group in self.groups]
+
+    @property
+    def alpha(self):
+        """The penalty of all groups, in the units of the user's weights."""
+        return self.groups[0].training.alpha
+
+    @alpha.setter
+    def alpha(self, alpha):
+        training = self.groups[0].training
         unit = self.row_weight * training.weight_unit
         least = training.loss_function.least_alpha(len(training.network.intercept))
-        return min(max(alpha, max(LOWEST, least) * unit), HIGHEST * unit)
+        for group in self.groups:
+            group.training.alpha = min(max(alpha, max(LOWEST, least) * unit), HIGHEST * unit)
 
-    def follow(self, training, problem, state, damping, step, length):
-        """Differentiate one step of the batch phase.
+    @property
+    def state(self):
+        """Networks, penalties and last steps of the groups, to come back to."""
+        return [(t.network, t.alpha, t.previous_step) for t in self.trainings]
 
-        Parameters
-        ----------
-        training : Training
-            The fit, as it was when the step was solved for.
-        problem, state, damping
-            The batch's subproblem, the solver's state for it, and mu.
-        step : ndarray
-            Its minimiser.
-        length : float
-            How much of it was taken; 0 for a step that was shortened, which ends the momentum.
-        """
-        if not length:
-            self._step_sensitivity = None
-            return
-        if self._sensitivity is None:
-            self._sensitivity = np.zeros_like(problem.theta)
-        drift = self._step_sensitivity
-        if drift is not None:
-            drift = training.momentum * drift
-        self._step_sensitivity = problem.solve_sensitivity(
-            training.solver, state, damping, step, self._sensitivity, drift
-        )
-        self._sensitivity += step.dtype.type(length) * self._step_sensitivity
+    @state.setter
+    def state(self, state):
+        for training, values in zip(self.trainings, state, strict=True):
+            training.network, training.alpha, training.previous_step = values
 
-    def error(self, training):
+    def suit_the_mean(self):
+        """Lower alpha to what suits the mean of the groups."""
+        if len(self.groups) > 1:
+            self.alpha *= _ALPHA_OF_MEAN
+
+    def give_up(self):
+        """Raise alpha to its bound."""
+        self.alpha = inf
+
+    def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""
-        return sum(
-            self._judge(training, training.subproblem(judges), judges)[1]
-            for judges in self.judges.blocks()
-            if len(judges)
-        )
+        return sum(group.error() for group in self.groups)
 
-    @staticmethod
-    def _judge(training, problem, judges):
-        residual = problem.residual.astype(np.float64)
-        judged = training.loss_function.judged_residual(residual, judges.rows)
-        return residual, float(judged @ judged)
-
-    def adjust(self, training):
+    def adjust(self):
         """Move alpha by one Newton step on the squared error of the judges, in log(alpha).
 
         To first order their residual under exp(t) alpha is r + t J z; t minimises its square plus
         t^2 times their mean squared error, the information of one row that alpha is right.
         """
-        if self._sensitivity is None or not len(self.judges):
+        if not self.weight or any(group.sensitivity is None for group in self.groups):
             return
-        size = effect = slope = 0.0
-        for judges in self.judges.blocks():
-            problem = training.subproblem(judges)
-            residual, judged = self._judge(training, problem, judges)
-            change = problem.jacobian.matvec(self._sensitivity).astype(np.float64)
-            size += judged
-            effect += float(change @ change)
-            slope += float(residual @ change)
+        effects = [group.effect_of_alpha() for group in self.groups]
+        size, effect, slope = (float(sum(parts)) for parts in zip(*effects, strict=True))
         if not np.isfinite(slope + effect + size):
-            self._sensitivity = self._step_sensitivity = None
+            for group in self.groups:
+                group.forget()
             return
-        weight = self.judges.weight * len(training.network.intercept)
-        one_row = self.row_weight / weight
+        n_outputs = len(self.groups[0].training.network.intercept)
+        one_row = self.row_weight / (self.weight * n_outputs)
         least = max(_LEAST_CORRELATION, one_row**0.5) * (size * effect) ** 0.5
         slope = max(0.0, slope - least) + min(0.0, slope + least)
         curvature = effect + size * one_row
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
-            training.alpha = self.bounded(training, training.alpha * exp(move))
-
-
-def even_places(data, rng):
-    """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
-
-    Rows are ordered along a random direction; the g-th distinct value gets the fraction of
-    g times the golden ratio, so that every interval of places is a stratified sample. Of more
-    than a million rows each gets a random place, and counts as different from the others.
-    """
-    if len(data) > _SORTED_ROWS:
-        return rng.random(len(data), dtype=np.float32), len(data)
-    n_features = data.rows.shape[1]
-    direction = rng.standard_normal(n_features + data.targets.shape[1])
-    score = np.empty(len(data))
-    size = min(_ROWS, max(64, _NUMBERS // n_features))
-    for begin in range(0, len(data), size):
-        block = data.take(slice(begin, begin + size))
-        score[begin : begin + size] = (
-            block.rows.astype(np.float64) @ direction[:n_features]
-            + block.targets.astype(np.float64) @ direction[n_features:]
-        ) / np.sqrt(block.weights)
-    order = np.argsort(score, kind="stable")
-    spread = 1e-9 * (1.0 + np.abs(score).max())
-    distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
-    place = np.empty(len(score))
-    place[order] = ((distinct + 1) * _GOLDEN) % 1.0
-    return place, int(distinct[-1]) + 1
+            self.alpha *= exp(move)

@@ -8,9 +8,17 @@ import numpy as np
 #: Steps of the batch phase under a given penalty.
 BATCH_STEPS = 1500
 
-#: Where alpha is searched for: the steps of a cycle of the search, the most cycles, and the steps
-#: on batches of all rows that follow.
-CYCLE_STEPS, MOST_CYCLES, SETTLING_STEPS = 300, 10, 600
+#: Where alpha is searched for: the steps of a cycle of the search, and the most cycles.
+CYCLE_STEPS, MOST_CYCLES = 300, 10
+
+#: Then steps on batches of all rows: so many epochs, shared among the groups, but at least and at
+#: most so many steps.
+SETTLING_EPOCHS, SETTLING_STEPS, MOST_SETTLING_STEPS = 60, 600, 2400
+
+#: Groups are added until so many rows judge the penalty, each by this share of the rows: at most so
+#: many groups, of at least so many neurons.
+JUDGES, HELD_OUT = 2048, 0.25
+_MOST_GROUPS, _FEWEST_NEURONS = 4, 16
 
 #: Steps on all rows after batches, and without them.
 FINAL_STEPS, ADAPTIVE_STEPS = 10, 200
@@ -80,6 +88,14 @@ def auto_batch_size(n_outputs):
     return int(np.clip(512 // n_outputs, 64, 256))
 
 
+def count_groups(n_samples, network):
+    """Return in how many groups of neurons a network is trained while alpha is searched for."""
+    if not network.train_output:
+        return 1
+    wanted = ceil(JUDGES / (HELD_OUT * n_samples))
+    return max(1, min(wanted, _MOST_GROUPS, len(network.hidden) // _FEWEST_NEURONS))
+
+
 def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
     """Return the :class:`Plan` of a fit.
 
@@ -98,7 +114,9 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
         all_steps = settings.max_iter or ADAPTIVE_STEPS
     elif settings.max_iter is None:
         if searching:
-            n_cycles, cycle_steps, batch_steps = MOST_CYCLES, CYCLE_STEPS, SETTLING_STEPS
+            n_cycles, cycle_steps = MOST_CYCLES, CYCLE_STEPS
+            steps = SETTLING_EPOCHS * n_batches // count_groups(n_samples, network)
+            batch_steps = min(max(steps, SETTLING_STEPS), MOST_SETTLING_STEPS)
         else:
             batch_steps = BATCH_STEPS
         batch_steps = max(1, round(batch_steps / n_batches)) * n_batches

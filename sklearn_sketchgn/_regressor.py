@@ -89,9 +89,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         inputs (normalise the rows yourself).
     max_iter : "auto" or int, default="auto"
         Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
-        about 1500 on batches (whole epochs), then at most 10 on all rows, fewer or none where
-        they would cost more than half of the batches; with ``batch_size=None`` at most 200. A
-        sparse or memory-mapped X of more than 67 million numbers takes steps on batches only.
+        1500 to 5400 on batches while ``alpha`` is searched for, about 1500 if it is given (whole
+        epochs), then at most 10 on all rows, fewer or none where they would cost more than half of
+        the batches; with ``batch_size=None`` at most 200. A sparse or memory-mapped X of more than
+        67 million numbers takes steps on batches only.
     tol : float, default=1e-4
         Relative decrease of the objective below which the phase on all rows ends; also the
         relative improvement that early stopping asks for.

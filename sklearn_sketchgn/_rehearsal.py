@@ -11,9 +11,9 @@ from math import ceil
 
 import numpy as np
 
+from ._folds import even_places
 from ._members import run_members
 from ._network import initialise, initialise_paper
-from ._penalty import even_places
 from ._training import run_all_rows, run_batches
 
 #: Share of the rows that are held out.

@@ -1,18 +1,19 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
 from dataclasses import dataclass, field, replace
-from math import ceil, inf
+from math import ceil
 from typing import Any
 
 import numpy as np
 
 from ._cycles import choose_alpha, search_penalty
+from ._groups import gather
 from ._losses import SquaredError
 from ._penalty import PenaltySearch
 from ._plan import auto_batch_size, plan_steps
 from ._step import square
 from ._threshold import choose_threshold
-from ._training import Training, run_all_rows, run_batches
+from ._training import Training, run_all_rows, run_groups
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
@@ -86,9 +87,7 @@ def train(
     if whole is not None:
         plan = whole.plan(plan, settings)
     watch = Watch(settings, data, training, validation, plan, observers)
-    search = PenaltySearch(data, rng, plan.cycle_steps) if searching else None
-    if search is not None:
-        search.start(training)
+    search = PenaltySearch(training, data, plan.cycle_steps) if searching else None
     try:
         reason = _run_phases(training, data, plan, watch, search, whole)
     except KeyboardInterrupt:
@@ -102,10 +101,11 @@ def train(
         reason = "memory"
     training.network = watch.best_network()
     finished = validation is None and resume is None and not settings.to_be_continued
-    if finished and watch.has_got_worse(data):
+    exact = finished and watch.first_is_exact(data)
+    if exact or (finished and watch.has_got_worse(data)):
         training.network = watch.first
         # Of a constant target the mean is all there is to learn, and nothing went wrong.
-        if reason not in ("interrupted", "memory") and not watch.first_is_exact(data):
+        if reason not in ("interrupted", "memory") and not exact:
             reason = "worse"
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
 
@@ -113,28 +113,36 @@ def train(
 def _run_phases(training, data, plan, watch, search, whole):
     """Search for alpha, train on batches, then on all rows; return which test ended it."""
     settings = watch.settings
+    groups = [training] if search is None else search.trainings
+
+    def after_epoch(loss):
+        gather(training, groups)
+        return watch.note(loss)
+
     if plan.n_cycles:
         stopped, learnt = search_penalty(
-            training,
             search,
-            batch_size=ceil(len(search.kept) / plan.n_batches),
+            batch_size=ceil(max(len(group.kept) for group in search.groups) / plan.n_batches),
             n_cycles=plan.n_cycles,
             cycle_steps=plan.cycle_steps,
-            after_epoch=watch.note,
+            after_epoch=after_epoch,
         )
         if stopped:
             return watch.why_stopped
+        search.suit_the_mean()
+        gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.
+            search.give_up()
             training.network, training.previous_step = watch.first, None
-            training.alpha = search.bounded(training, inf)
+            training.alpha, groups = search.alpha, [training]
         watch.plan = plan.after_search(len(training.history["objective"]))
-    if plan.batch_steps and run_batches(
-        training,
-        data,
+    if plan.batch_steps and run_groups(
+        groups,
+        [data] * len(groups),
         n_steps=plan.batch_steps,
         batch_size=settings.batch_size,
-        after_epoch=watch.note,
+        after_epoch=after_epoch,
     ):
         return watch.why_stopped
     if not plan.all_steps:

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._folds import even_places
 from ._losses import HUBER_EPSILON, robust_deviation
 from ._network import initialise
-from ._penalty import even_places
 from ._training import run_batches
 from ._training_data import subset
 

@@ -120,15 +120,20 @@ class Training:
             self.history[key].append(entry[key])
 
 
-def run_batches(
-    training,
-    data,
-    *,
-    n_steps,
-    batch_size,
-    after_epoch,
-    last_length=0.0,
-    search=None,
+def run_batches(training, data, *, n_steps, batch_size, after_epoch, last_length=0.0):
+    """Take ``n_steps`` minibatch steps of one network; see :func:`run_groups`."""
+    return run_groups(
+        [training],
+        [data],
+        n_steps=n_steps,
+        batch_size=batch_size,
+        after_epoch=after_epoch,
+        last_length=last_length,
+    )
+
+
+def run_groups(
+    trainings, tables, *, n_steps, batch_size, after_epoch, last_length=0.0, search=None
 ):
     """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly from 0.3.
 
@@ -138,12 +143,12 @@ def run_batches(
 
     Parameters
     ----------
-    training : Training
-        Updated in place.
-    data : TrainingData
-        The training rows.
+    trainings : list of Training
+        Networks that take their steps in turn. Updated in place.
+    tables : list of TrainingData
+        The training rows of each, about equally many.
     n_steps, batch_size : int
-        Number of steps; upper bound of the rows in a batch.
+        Number of steps of each network; upper bound of the rows in a batch.
     after_epoch : callable
         Called after every epoch with the mean loss of its batches, each before its step; True ends
         the phase.
@@ -157,22 +162,28 @@ def run_batches(
     bool
         Whether ``after_epoch`` ended the phase.
     """
-    n_batches = ceil(len(data) / batch_size)
+    n_batches = ceil(min(map(len, tables)) / batch_size)
+    followers = [None] * len(tables) if search is None else search.groups
     step = 0
     while step < n_steps:
         values = []
-        for batch in islice(data.batches(n_batches, training.rng), n_steps - step):
+        epochs = [
+            data.batches(n_batches, training.rng)
+            for training, data in zip(trainings, tables, strict=True)
+        ]
+        for batches in islice(zip(*epochs, strict=True), n_steps - step):
             length = STEP_LENGTH + (last_length - STEP_LENGTH) * (step / n_steps)
-            values.append(_batch_step(training, batch, length, search))
+            for turn in zip(trainings, batches, followers, strict=True):
+                values.append(_batch_step(*turn, length))
             step += 1
             if search is not None and step % search.interval == 0:
-                search.adjust(training)
+                search.adjust()
         if after_epoch(float(np.mean(values))):
             return True
     return False
 
 
-def _batch_step(training, batch, length, search=None):
+def _batch_step(training, batch, follower, length):
     weight = batch.weight
     problem = training.subproblem(batch)
     value, damping = problem.value(), training.ridge(weight)
@@ -182,8 +193,8 @@ def _batch_step(training, batch, length, search=None):
         drift = training.momentum * drift
     step, result = problem.solve(training.solver, state, damping, drift)
     moved, taken = _guarded_move(training.network, problem, step, length, value, batch)
-    if search is not None:
-        search.follow(training, problem, state, damping, step, length if taken == length else 0.0)
+    if follower is not None:
+        follower.follow(problem, state, damping, step, length if taken == length else 0.0)
     event = result.message
     if taken == length:
         training.previous_step = step

@@ -215,14 +215,14 @@ MUTANTS = [
     Mutant(
         "network kept that errs more than the mean",
         "_schedule.py",
-        "if finished and watch.has_got_worse(data)",
-        "if False",
+        "if exact or (finished and watch.has_got_worse(data))",
+        "if exact",
         "tests/test_training.py::test_a_fit_that_gets_worse_predicts_the_mean_and_says_so",
     ),
     Mutant(
         "search for the penalty that depends on the unit of the weights",
         "_penalty.py",
-        "training.alpha = START * self.row_weight * training.weight_unit",
+        "START * self.row_weight * training.weight_unit",
         "training.alpha = START",
         "tests/test_properties.py::test_the_unit_of_the_weights_does_not_matter",
     ),
@@ -257,7 +257,7 @@ MUTANTS = [
     Mutant(
         "penalty of the last cycle instead of the best",
         "_cycles.py",
-        "training.network, training.alpha, training.previous_step = best",
+        "search.state = best",
         "pass",
         "tests/test_cycles.py::test_smaller_penalties_are_tried_while_the_judges_gain",
     ),
@@ -265,7 +265,7 @@ MUTANTS = [
         "judging rows trained on",
         "_penalty.py",
         "data.kept(~held_out), data.part(held_out)",
-        "data, data.part(held_out)",
+        "data.kept(~held_out | True), data.part(held_out)",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
     ),
     Mutant(
@@ -284,7 +284,7 @@ MUTANTS = [
     ),
     Mutant(
         "copies of a row on both sides",
-        "_penalty.py",
+        "_folds.py",
         "np.diff(score[order]) > spread",
         "np.diff(score[order]) > -1",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
@@ -904,14 +904,14 @@ MUTANTS = [
     # The sensitivity that the search for the penalty follows
     Mutant(
         "sensitivity as if every step were taken in full",
-        "_penalty.py",
-        "self._sensitivity += step.dtype.type(length) * self._step_sensitivity",
-        "self._sensitivity += self._step_sensitivity",
+        "_groups.py",
+        "self.sensitivity += step.dtype.type(length) * self._step_sensitivity",
+        "self.sensitivity += self._step_sensitivity",
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
     ),
     Mutant(
         "momentum missing in the sensitivity",
-        "_penalty.py",
+        "_groups.py",
         "drift = training.momentum * drift",
         "drift = 0.0 * drift",
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
@@ -930,11 +930,47 @@ MUTANTS = [
         "pass",
         "tests/test_penalty.py::test_a_promise_too_small_is_ignored",
     ),
+    # The groups that the penalty of a small table is searched in
+    Mutant(
+        "all groups judged by the same rows",
+        "_penalty.py",
+        "(place - i / len(parts)) % 1.0 < share",
+        "place % 1.0 < share",
+        "tests/test_groups.py::test_every_row_of_a_small_table_judges_a_group_that_has_not_seen_it",
+    ),
+    Mutant(
+        "sum of the groups instead of their mean",
+        "_groups.py",
+        "len(networks) ** -0.5",
+        "1.0",
+        "tests/test_groups.py::test_the_mean_of_the_groups_is_one_network_of_the_same_penalty",
+    ),
+    Mutant(
+        "a neuron and its partner in different groups",
+        "_groups.py",
+        "[pair, pair + half, odd[: i == 0]]",
+        "[2 * pair, 2 * pair + 1, odd[: i == 0]]",
+        "tests/test_groups.py::test_groups_share_the_neurons_and_start_like_networks_of_their_width",
+    ),
+    Mutant(
+        "events of all groups but the first forgotten",
+        "_groups.py",
+        'for event in entries["events"] if event)',
+        'for event in entries["events"][:1] if event)',
+        "tests/test_groups.py::test_the_history_tells_of_all_groups",
+    ),
+    Mutant(
+        "penalty of one group for the mean of several",
+        "_penalty.py",
+        "self.alpha *= _ALPHA_OF_MEAN",
+        "pass",
+        "tests/test_groups.py::test_the_penalty_of_all_groups_is_one",
+    ),
     # What the long profile of the properties and odd inputs found
     Mutant(
         "trouble reported of a constant target",
         "_schedule.py",
-        " and not watch.first_is_exact(data)",
+        " and not exact",
         "",
         "tests/test_robustness.py::test_constant_target_of_few_rows_is_no_trouble",
     ),

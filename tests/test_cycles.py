@@ -8,59 +8,60 @@ from sklearn_sketchgn._cycles import search_penalty
 from sklearn_sketchgn._penalty import HIGHEST
 from sklearn_sketchgn._plan import CYCLE_STEPS, SETTLING_STEPS
 from sklearn_sketchgn._training import STEP_LENGTH
-from sklearn_sketchgn._training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
 )
 
 
-class Trained:
-    """A training whose network is only the list of penalties it has been trained with."""
+class Searching:
+    """A search whose network is only the list of penalties it has been trained with.
 
-    def __init__(self, alpha=1.0):
-        self.network, self.alpha, self.previous_step = (), alpha, None
+    Ten rows judge, whose error depends on the last penalty by a given rule; of the mean it is 100.
+    """
 
-
-class Judges:
-    """Ten rows whose error depends on the last penalty by a given rule; of the mean it is 100."""
-
-    kept, row_weight = None, 2.0
-    judges = TrainingData(np.zeros((10, 1)), np.zeros((10, 1)), np.full(10, 2.0))
+    groups, trainings = (), ()
+    row_weight, weight = 2.0, 20.0
 
     def __init__(self, rule):
-        self.rule = rule
+        self.rule, self.state = rule, ((), 1.0)
 
-    def error(self, training):
-        return self.rule(training.network[-1]) if training.network else 100.0
+    @property
+    def network(self):
+        return self.state[0]
 
-    def bounded(self, training, alpha):
-        return min(max(alpha, 1e-6), 1e4)
+    @property
+    def alpha(self):
+        return self.state[1]
+
+    @alpha.setter
+    def alpha(self, alpha):
+        self.state = (self.network, min(max(alpha, 1e-6), 1e4))
+
+    def error(self):
+        return self.rule(self.network[-1]) if self.network else 100.0
 
 
 def searched(monkeypatch, rule, n_cycles=10, stop_after=None):
-    """Run the search on a recording of the cycles; return the training and the penalties tried."""
-    tried = []
+    """Run the search on a recording of the cycles; return it and the penalties tried."""
+    tried, state = [], Searching(rule)
 
-    def run_batches(training, rows, *, n_steps, batch_size, after_epoch, last_length, search):
+    def run_groups(trainings, tables, *, n_steps, batch_size, after_epoch, last_length, search):
         assert (search is not None) == (not tried)
         assert last_length == pytest.approx(0.1 * STEP_LENGTH)
-        tried.append(training.alpha)
-        training.network = (*training.network, training.alpha)
+        tried.append(state.alpha)
+        state.state = ((*state.network, state.alpha), state.alpha)
         return len(tried) == stop_after
 
-    monkeypatch.setattr(_cycles, "run_batches", run_batches)
-    training = Trained()
-    stopped, learnt = search_penalty(
-        training,
-        Judges(rule),
+    monkeypatch.setattr(_cycles, "run_groups", run_groups)
+    stopped, state.learnt = search_penalty(
+        state,
         batch_size=10,
         n_cycles=n_cycles,
         cycle_steps=5,
         after_epoch=None,
     )
-    training.learnt = learnt
-    return training, tried, stopped
+    return state, tried, stopped
 
 
 def test_smaller_penalties_are_tried_while_the_judges_gain(monkeypatch):

@@ -5,9 +5,10 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
+from sklearn_sketchgn._groups import Group
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
-from sklearn_sketchgn._training import Training, run_batches
+from sklearn_sketchgn._training import Training, run_groups
 from sklearn_sketchgn._training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(
@@ -46,14 +47,24 @@ def start(data, network, alpha, rng):
     )
 
 
-class Following(PenaltySearch):
+def searching(data, rng, width=8):
+    """Return a fit and its search, with alpha at 0.5."""
+    training = start(data, initialise(width, 4, 1, rng), 0.0, rng)
+    search = PenaltySearch(training, data, 300)
+    assert training.alpha == START * search.row_weight
+    search.alpha = 0.5
+    return training, search
+
+
+class Following:
     """Follows a fit on all rows and leaves alpha alone."""
 
-    def __init__(self, data):
-        self.kept, self.judges, self.interval = data, data, 1
-        self._sensitivity = self._step_sensitivity = None
+    interval = 1
 
-    def adjust(self, training):
+    def __init__(self, training, data):
+        self.groups = [Group(training, data, data)]
+
+    def adjust(self):
         pass
 
 
@@ -64,69 +75,70 @@ def test_the_sensitivity_is_the_derivative_of_the_trained_parameters(rng):
     hidden = np.column_stack([0.1 * rng.standard_normal((8, 3)), np.full(8, 9.0)])
     network = Network(hidden, rng.choice([-0.3, 0.3], (8, 1)), np.zeros(1), train_output=False)
 
-    def train(alpha, search=None, n_steps=30):
+    def train(alpha, n_steps=30):
         training = start(data, network, alpha, np.random.default_rng(0))
-        run_batches(
-            training,
-            data,
+        search = Following(training, data)
+        run_groups(
+            [training],
+            [data],
             n_steps=n_steps,
             batch_size=40,
             after_epoch=lambda _: len(training.history["alpha"]) >= 0.6 * n_steps,
             search=search,
         )
-        return training.network.parameters()
+        return training.network.parameters(), search.groups[0].sensitivity
 
-    search, change = Following(data), 1e-4
-    train(2.0, search)
-    expected = (train(2.0 * np.exp(change)) - train(2.0 * np.exp(-change))) / (2 * change)
+    change = 1e-4
+    difference = train(2.0 * np.exp(change))[0] - train(2.0 * np.exp(-change))[0]
+    expected = difference / (2 * change)
     assert np.linalg.norm(expected) > 1e-3
-    np.testing.assert_allclose(search._sensitivity, expected, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(train(2.0)[1], expected, rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
     # The judges' residual is made to be sign * J z plus a little: exp(-sign) alpha removes it.
     data = standardised(rng, 200)
-    training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng, 300)
-    search._sensitivity = rng.standard_normal(training.network.n_parameters)
-    problem = training.subproblem(search.judges)
-    change = problem.jacobian.matvec(search._sensitivity)
+    training, search = searching(data, rng)
+    group = search.groups[0]
+    group.sensitivity = rng.standard_normal(training.network.n_parameters)
+    problem = training.subproblem(group.judges)
+    change = problem.jacobian.matvec(group.sensitivity)
     noise = 0.01 * np.linalg.norm(change) / len(change) ** 0.5 * rng.standard_normal(len(change))
-    values = training.network.evaluate(search.judges.rows)
-    search.judges.targets[:] = values - (sign * change + noise)[:, None]
-    search.adjust(training)
-    # Shrunk by the noise of forty judges, and by one row that says nothing.
-    move = (1 - 40**-0.5) / (1 + 1 / 40)
-    assert len(search.judges) == 40
+    values = training.network.evaluate(group.judges.rows)
+    group.judges.targets[:] = values - (sign * change + noise)[:, None]
+    search.adjust()
+    # Shrunk by the noise of fifty judges, and by one row that says nothing.
+    move = (1 - 50**-0.5) / (1 + 1 / 50)
+    assert len(group.judges) == 50
     assert training.alpha == pytest.approx(0.5 * np.exp(-sign * move), rel=0.02)
 
 
 def test_a_promise_too_small_is_ignored(rng):
     data = standardised(rng, 200)
-    training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng, 300)
-    search._sensitivity = rng.standard_normal(training.network.n_parameters)
-    change = training.subproblem(search.judges).jacobian.matvec(search._sensitivity)
+    training, search = searching(data, rng)
+    group = search.groups[0]
+    group.sensitivity = rng.standard_normal(training.network.n_parameters)
+    change = training.subproblem(group.judges).jacobian.matvec(group.sensitivity)
     across = rng.standard_normal(len(change))
     across -= (across @ change) / (change @ change) * change
-    # A correlation of 0.1 is what forty judges show by chance.
+    # A correlation of 0.1 is what fifty judges show by chance.
     across += 0.1 * np.linalg.norm(across) / np.linalg.norm(change) * change
-    values = training.network.evaluate(search.judges.rows)
-    search.judges.targets[:] = values - across[:, None]
-    search.adjust(training)
+    values = training.network.evaluate(group.judges.rows)
+    group.judges.targets[:] = values - across[:, None]
+    search.adjust()
     assert training.alpha == 0.5
 
 
 def test_a_sensitivity_that_is_not_finite_starts_again(rng):
     data = standardised(rng, 50)
-    training = start(data, initialise(8, 4, 1, rng), 0.5, rng)
-    search = PenaltySearch(data, rng, 300)
-    search._sensitivity = np.full(training.network.n_parameters, np.inf)
+    training, search = searching(data, rng)
+    group = search.groups[0]
+    group.sensitivity = np.full(training.network.n_parameters, np.inf)
     with np.errstate(invalid="ignore"):
-        search.adjust(training)
+        search.adjust()
     assert training.alpha == 0.5
-    assert search._sensitivity is None
+    assert group.sensitivity is None
 
 
 def test_rows_are_held_out_at_first_and_join_later(rng):
@@ -135,7 +147,7 @@ def test_rows_are_held_out_at_first_and_join_later(rng):
     sizes = model.history_["batch_size"]
     # 90 steps on batches, of which the search has three cycles of 18.
     n_batches, n_searching = 90, 54
-    assert set(sizes[:n_searching]) == {160}
+    assert set(sizes[:n_searching]) == {150}
     assert set(sizes[n_searching:n_batches]) == {200}
     alphas = model.history_["alpha"]
     assert alphas[0] == START
@@ -159,10 +171,11 @@ def test_equal_rows_are_held_out_together(rng):
     data = TrainingData(rows, rng.standard_normal((40, 1)), np.ones(40)).take(
         np.tile(np.arange(40), 3)
     )
-    search = PenaltySearch(data, rng, 300)
-    assert len(search.judges) == len(search.kept) == 3 * 20
-    judged = {tuple(row) for row in search.judges.rows}
-    assert not judged & {tuple(row) for row in search.kept.rows}
+    _, search = searching(data, rng)
+    group = search.groups[0]
+    assert len(group.judges) == len(group.kept) == 3 * 20
+    judged = {tuple(row) for row in group.judges.rows}
+    assert not judged & {tuple(row) for row in group.kept.rows}
 
 
 def test_noise_raises_the_penalty(rng):

@@ -1,0 +1,39 @@
+"""Which rows are held out: places in [0, 1) whose every interval is a stratified sample."""
+
+import numpy as np
+
+# Rows in one block of temporaries, and most numbers in it (32 MB) where rows are wide.
+_ROWS, _NUMBERS = 2**16, 2**22
+
+# Rows beyond which they are not sorted to find equal ones: the places of so many take 32 MB.
+_SORTED_ROWS = 2**20
+
+# Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
+_GOLDEN = 0.5 * (5**0.5 - 1)
+
+
+def even_places(data, rng):
+    """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
+
+    Rows are ordered along a random direction; the g-th distinct value gets the fraction of
+    g times the golden ratio, so that every interval of places is a stratified sample. Of more
+    than a million rows each gets a random place, and counts as different from the others.
+    """
+    if len(data) > _SORTED_ROWS:
+        return rng.random(len(data), dtype=np.float32), len(data)
+    n_features = data.rows.shape[1]
+    direction = rng.standard_normal(n_features + data.targets.shape[1])
+    score = np.empty(len(data))
+    size = min(_ROWS, max(64, _NUMBERS // n_features))
+    for begin in range(0, len(data), size):
+        block = data.take(slice(begin, begin + size))
+        score[begin : begin + size] = (
+            block.rows.astype(np.float64) @ direction[:n_features]
+            + block.targets.astype(np.float64) @ direction[n_features:]
+        ) / np.sqrt(block.weights)
+    order = np.argsort(score, kind="stable")
+    spread = 1e-9 * (1.0 + np.abs(score).max())
+    distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
+    place = np.empty(len(score))
+    place[order] = ((distinct + 1) * _GOLDEN) % 1.0
+    return place, int(distinct[-1]) + 1
