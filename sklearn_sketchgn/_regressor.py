@@ -74,7 +74,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     alpha : "auto" or float >= 0, default="auto"
         L2 penalty in units of the full sum of weights, on standardised inputs and targets, as in
         MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" adjusts
-        it during the first part of the batches, by rows that are held out meanwhile.
+        it during the first part of the batches, by rows that are held out meanwhile; up to 8192
+        rows, the neurons are trained in up to four groups with other rows held out each, and
+        averaged.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
