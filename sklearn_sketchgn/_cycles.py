@@ -6,10 +6,10 @@ network about as good as its penalty lets it become. The next cycle begins again
 
 from math import isfinite
 
+from ._batch_phase import STEP_LENGTH, run_groups
 from ._network import initialise, initialise_paper
 from ._penalty import PenaltySearch
 from ._plan import CYCLE_STEPS
-from ._training import STEP_LENGTH, run_groups
 
 # Between cycles alpha moves by this factor.
 _FACTOR = 4.0

@@ -11,10 +11,11 @@ from math import ceil
 
 import numpy as np
 
+from ._all_rows_phase import run_all_rows
+from ._batch_phase import run_batches
 from ._folds import even_places
 from ._members import run_members
 from ._network import initialise, initialise_paper
-from ._training import run_all_rows, run_batches
 
 #: Share of the rows that are held out.
 HELD_OUT = 0.2

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ._all_rows_phase import run_all_rows
+from ._batch_phase import run_groups
 from ._cycles import choose_alpha, search_penalty
 from ._groups import gather
 from ._losses import SquaredError
@@ -13,7 +15,7 @@ from ._penalty import PenaltySearch
 from ._plan import auto_batch_size, plan_steps
 from ._step import square
 from ._threshold import choose_threshold
-from ._training import Training, run_all_rows, run_groups
+from ._training import Training
 
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04

@@ -5,13 +5,14 @@ from math import ceil
 
 import numpy as np
 
+from ._batch_phase import STEP_LENGTH, run_batches
 from ._cycles import choose_alpha
 from ._members import run_members
 from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
 from ._schedule import AUTO_DAMPING, Outcome
-from ._training import STEP_LENGTH, Training, run_batches
+from ._training import Training
 from ._training_data import training_data
 
 # Rows to see before anything but the mean is learnt: the initial weights are drawn in units of the

@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._batch_phase import run_batches
 from ._folds import even_places
 from ._losses import HUBER_EPSILON, robust_deviation
 from ._network import initialise
-from ._training import run_batches
 from ._training_data import subset
 
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.

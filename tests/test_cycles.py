@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import SketchGNRegressor, _cycles
+from sklearn_sketchgn._batch_phase import STEP_LENGTH
 from sklearn_sketchgn._cycles import search_penalty
 from sklearn_sketchgn._penalty import HIGHEST
 from sklearn_sketchgn._plan import CYCLE_STEPS, SETTLING_STEPS
-from sklearn_sketchgn._training import STEP_LENGTH
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"

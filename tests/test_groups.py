@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
+from sklearn_sketchgn._batch_phase import run_groups
 from sklearn_sketchgn._groups import gather, split
 from sklearn_sketchgn._network import Network, initialise, initialise_paper
 from sklearn_sketchgn._penalty import PenaltySearch
-from sklearn_sketchgn._training import HISTORY_KEYS, Training, run_groups
+from sklearn_sketchgn._training import HISTORY_KEYS, Training
 from sklearn_sketchgn._training_data import TrainingData
 
 

@@ -5,10 +5,11 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
+from sklearn_sketchgn._batch_phase import run_groups
 from sklearn_sketchgn._groups import Group
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
-from sklearn_sketchgn._training import Training, run_groups
+from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 
 pytestmark = pytest.mark.filterwarnings(

@@ -6,10 +6,12 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor
+from sklearn_sketchgn._all_rows_phase import run_all_rows
+from sklearn_sketchgn._batch_phase import run_batches
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._schedule import auto_batch_size
-from sklearn_sketchgn._training import Training, run_all_rows, run_batches
+from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 from sklearn_sketchgn.solvers import Solver, SolveResult
 
