@@ -966,6 +966,78 @@ MUTANTS = [
         "pass",
         "tests/test_groups.py::test_the_penalty_of_all_groups_is_one",
     ),
+    # How the steps are divided
+    Mutant(
+        "second part as long for groups as for one network",
+        "_plan.py",
+        "steps = SETTLING_EPOCHS * n_batches // count_groups(n_samples, network)",
+        "steps = SETTLING_EPOCHS * n_batches",
+        "tests/test_plan.py::test_automatic_steps",
+    ),
+    Mutant(
+        "groups for the paper's network",
+        "_plan.py",
+        "if not network.train_output:",
+        "if False:",
+        "tests/test_groups.py::test_groups_are_added_until_two_thousand_rows_judge",
+    ),
+    Mutant(
+        "steps on all rows whatever they cost",
+        "_plan.py",
+        "int(min(all_steps, settings.max_iter * batch_cost / all_cost))",
+        "int(all_steps)",
+        "tests/test_plan.py::test_steps_on_all_rows_are_left_out_where_they_cost_more_than_the_batches",
+    ),
+    Mutant(
+        "patience before the search has ended",
+        "_plan.py",
+        "steps >= self.search_steps + self.batch_steps / 2",
+        "steps >= self.batch_steps / 2",
+        "tests/test_plan.py::test_patience_begins_in_the_middle_of_the_last_fall",
+    ),
+    # Tables that are not a dense array in memory
+    Mutant(
+        "zeros of a sparse column without a variance",
+        "_sparse.py",
+        "variance += zeros * mean**2",
+        "pass",
+        "tests/test_sparse.py::test_moments_are_those_of_the_dense_table",
+    ),
+    Mutant(
+        "zeros left at zero where they are standardised",
+        "_sparse.py",
+        "np.multiply(zeros, sqrt_weight[:, None]",
+        "np.multiply(0 * zeros, sqrt_weight[:, None]",
+        "tests/test_sparse.py::test_standardised_rows_have_the_bits_of_dense_ones",
+    ),
+    Mutant(
+        "entries that occur twice not summed",
+        "_sparse.py",
+        "table.sum_duplicates()",
+        "pass",
+        "tests/test_sparse.py::test_entries_that_occur_twice_are_summed_and_the_table_is_left_alone",
+    ),
+    Mutant(
+        "zeros of a sparse column never the farthest entry",
+        "_sparse.py",
+        "np.where(n_stored == n_rows, 0.0, np.abs(half))",
+        "0.0 * half",
+        "tests/test_sparse.py::test_diagnosis_is_that_of_the_dense_table",
+    ),
+    Mutant(
+        "other rows of a file than those selected",
+        "_tables.py",
+        "self._table[self._index[index]]",
+        "self._table[index]",
+        "tests/test_training_data.py::test_a_file_is_fitted_like_the_array_to_the_last_bit",
+    ),
+    Mutant(
+        "first weight taken for all of them",
+        "_tables.py",
+        "if weight.strides == (0,):",
+        "if True:",
+        "tests/test_sparse.py::test_weights_are_repetitions",
+    ),
     # What the long profile of the properties and odd inputs found
     Mutant(
         "trouble reported of a constant target",

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._plan import CYCLE_STEPS, MOST_CYCLES, SETTLING_STEPS, plan_steps
+from sklearn_sketchgn._plan import (
+    CYCLE_STEPS,
+    MOST_CYCLES,
+    MOST_SETTLING_STEPS,
+    SETTLING_STEPS,
+    count_groups,
+    plan_steps,
+)
 from sklearn_sketchgn._schedule import Settings
 from sklearn_sketchgn.solvers import Direct
 
@@ -39,9 +46,20 @@ def test_automatic_steps():
     assert (plan.n_cycles, plan.cycle_steps) == (MOST_CYCLES, CYCLE_STEPS)
     # Whole epochs of four batches.
     assert plan.batch_steps == SETTLING_STEPS
+    # Sixty epochs of 32 batches; shared by two groups where there are two.
+    assert planned(8192).batch_steps == 60 * 32
+    assert planned(8191).batch_steps == 30 * 32
+    # A bound, in whole epochs of 79 batches.
+    assert abs(planned(20_000).batch_steps - MOST_SETTLING_STEPS) < 79
     # One epoch of a large table is more than that.
     assert planned(1_000_000).batch_steps == np.ceil(1_000_000 / 256)
     assert planned(1_000_000).all_steps == 0
+
+
+def test_groups_are_added_until_two_thousand_rows_judge():
+    network = initialise(256, 9, 1, np.random.default_rng(0))
+    counts = [count_groups(n, network) for n in (1, 300, 2730, 2731, 4095, 4096, 8191, 8192, 10**9)]
+    assert counts == [4, 4, 4, 3, 3, 2, 2, 1, 1]
 
 
 def test_patience_begins_in_the_middle_of_the_last_fall():

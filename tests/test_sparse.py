@@ -122,6 +122,9 @@ def test_diagnosis_is_that_of_the_dense_table(rng):
     X[:, 0] = 0
     X[3, 0] = 1.0  # rare, but with two values only
     X[4, 1] = 1e9
+    # Its one zero is farthest from the mean.
+    X[:, 2] = 5 + 0.1 * rng.standard_normal(len(X))
+    X[5, 2] = 0
     scaling = fit_scaling(X, y[:, None], np.ones(len(X)))
     coefs, intercepts = [rng.standard_normal((12, 5)), None], [np.array([0, 0, 0, -1e12, -1e12])]
     found = diagnose(sp.csr_array(X), scaling, coefs, intercepts)
