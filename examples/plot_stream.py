@@ -8,6 +8,8 @@ of the range that the first rows were in. The scaling follows the stream, and pr
 move when it does.
 """
 
+import copy
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -34,7 +36,7 @@ def measure(n_rows, warmth):
 
 first = measure(1000, 0.0)
 fixed = SketchGNRegressor(width=64, random_state=0).fit(*first)
-learning = SketchGNRegressor(width=64, random_state=0).fit(*first)
+learning = copy.deepcopy(fixed)
 
 warmth = np.concatenate([np.zeros(20), np.linspace(0, 1, 100), np.ones(60)])
 errors = {"fit once": [], "partial_fit on every block": []}
