@@ -185,16 +185,17 @@ def test_noise_raises_the_penalty(rng):
     assert noisy > 10 * clean
 
 
+@pytest.mark.parametrize("width", [16, 64])
 @pytest.mark.parametrize("solver", ["cg", "direct"])
 @pytest.mark.parametrize("seed", range(3))
-def test_weights_are_repetitions(seed, solver):
+def test_weights_are_repetitions(seed, solver, width):
     rng = np.random.default_rng(seed)
     X, y = smooth_table(rng, 0.3, n_samples=60)
     weight = rng.integers(1, 4, size=60)
     order = rng.permutation(weight.sum())
     repeated = np.repeat(X, weight, axis=0)[order], np.repeat(y, weight)[order]
-    assert chosen(X, y, weight, solver=solver) == pytest.approx(
-        chosen(*repeated, solver=solver), rel=1e-6
+    assert chosen(X, y, weight, solver=solver, width=width) == pytest.approx(
+        chosen(*repeated, solver=solver, width=width), rel=1e-6
     )
 
 
