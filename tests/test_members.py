@@ -50,8 +50,9 @@ def test_members_differ_and_are_kept_apart():
 
 
 def test_penalty_is_the_geometric_mean():
-    model, _ = fit(n_members=2, alpha="auto", max_iter=4, width=4)
+    model, _ = fit(n_members=2, alpha="auto", max_iter=100, width=4)
     alphas = [member["alpha"] for member in model.members_]
+    assert np.mean(alphas) > 1.001 * np.sqrt(np.prod(alphas))
     assert model.alpha_ == pytest.approx(np.sqrt(np.prod(alphas)))
 
 
