@@ -14,6 +14,7 @@ from ._scaling import Moments, fit_moments, scaling_of
 from ._schedule import AUTO_DAMPING, Outcome
 from ._training import Training
 from ._training_data import training_data
+from ._validation import normalised_weights
 
 # Rows to see before anything but the mean is learnt: the initial weights are drawn in units of the
 # deviations, and those of a few rows can be wrong by any factor.
@@ -142,11 +143,12 @@ def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     size = settings.batch_size or auto_batch_size(y.shape[1])
     in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64
+    weight, unit = normalised_weights(weight)
     data = training_data(scaling, X, y, weight, dtype, ones=True, hold=not in_batches)
     generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(n_members)
     starts = _starts(stream, before, scaling, width, n_members, dtype)
     trainings = [
-        _training(settings, len(y) / size, scaling, stream, network, step, rng)
+        _training(settings, len(y) / size, scaling, stream, unit, network, step, rng)
         for (network, step), rng in zip(starts, generators, strict=True)
     ]
     stream = _with_alpha(stream, settings, trainings[0], data)
@@ -202,8 +204,11 @@ def _moved_step(step, network, before, after):
     return after.unfold(network, coefs, intercepts).parameters()
 
 
-def _training(settings, fill, scaling, stream, network, step, rng):
-    """Return the start of a pass; ``fill`` is the size of the block in units of a batch."""
+def _training(settings, fill, scaling, stream, unit, network, step, rng):
+    """Return the start of a pass; ``fill`` is the size of the block in units of a batch.
+
+    ``unit`` is that of the block's weights, see :func:`normalised_weights`.
+    """
     damping = AUTO_DAMPING if settings.damping is None else settings.damping
     damping *= max(1.0, 1.0 / fill) ** _SMALL_BLOCK_POWER
     return Training(
@@ -214,7 +219,8 @@ def _training(settings, fill, scaling, stream, network, step, rng):
         solver=settings.solver,
         sketch=settings.sketch,
         rng=rng,
-        total_weight=stream.x.weight,
+        total_weight=stream.x.weight / unit,
+        weight_unit=unit,
         output_scale=scaling.y_scale,
         previous_step=step,
     )

@@ -386,3 +386,15 @@ def test_other_losses_do_not_stream(loss):
     assert not hasattr(SketchGNRegressor(loss=loss), "partial_fit")
     with pytest.raises(AttributeError, match="partial_fit"):
         SketchGNRegressor(loss=loss).partial_fit([[0.0]], [1.0])
+
+
+@pytest.mark.parametrize("solver", ["cg", "direct"])
+@pytest.mark.parametrize("alpha", ["auto", 1e300])
+def test_weights_of_any_magnitude_do_not_overflow_in_batches(solver, alpha):
+    # Found by the long profile of test_properties.py: float32 held no product of these.
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
+        weight = 10.0 ** rng.integers(-300, 270, 40)
+        model = quick(solver=solver, alpha=alpha, batch_size=1).partial_fit(X, y, weight)
+        assert np.isfinite(model.predict(X)).all()
