@@ -12,6 +12,7 @@ from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
 from ._schedule import AUTO_DAMPING, Outcome
+from ._tables import by_value
 from ._training import Training
 from ._training_data import training_data
 from ._validation import normalised_weights
@@ -138,12 +139,14 @@ def _is_finite_on(X, coefs, intercepts):
 
 def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     before = stream and stream.scaling()
-    stream = _with_rows(stream, X, y, weight, seed)
+    weight, unit = normalised_weights(weight)
+    # The scaling must know the weights that the rows have below, far smaller ones being raised.
+    raised = by_value(lambda values: unit * values, weight)
+    stream = _with_rows(stream, X, y, raised, seed)
     scaling = stream.scaling()
     size = settings.batch_size or auto_batch_size(y.shape[1])
     in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64
-    weight, unit = normalised_weights(weight)
     data = training_data(scaling, X, y, weight, dtype, ones=True, hold=not in_batches)
     generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(n_members)
     starts = _starts(stream, before, scaling, width, n_members, dtype)
