@@ -7,6 +7,7 @@ import numpy as np
 
 from ._batch_phase import STEP_LENGTH, run_batches
 from ._cycles import choose_alpha
+from ._diagnosis import largest_deviations
 from ._members import run_members
 from ._network import Network, initialise
 from ._plan import auto_batch_size
@@ -26,6 +27,10 @@ _WARM_UP = 32
 # and 64, error relative to the best power, geometric mean): power 0 1.45, 1 1.12, 1.25 1.07,
 # 1.5 1.12; without it, blocks of one row end above the error of the mean on three tables of four.
 _SMALL_BLOCK_POWER = 1.25
+
+# Deviations from the mean beyond which a row is refused, as its square would leave float32. Only
+# rows whose weight is next to nothing beside those before lie so far.
+_FARTHEST = 1e15
 
 # The penalty of a stream before a block of so many rows has come, by which it can be chosen.
 _FIRST_ALPHA, _LEAST_ROWS = 0.3, 64
@@ -121,13 +126,17 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
             _is_finite_on(X, *scaling.fold(outcome.training.network)) for outcome in outcomes
         )
     if not followed:
-        raise ValueError(
-            "partial_fit cannot follow this block: its inputs or targets differ from those before "
-            "by so many orders of magnitude that weights or predictions overflow; got values up "
-            f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units like "
-            "those of the blocks before. Start again with a clone of the estimator."
-        )
+        raise _refusal(X, y)
     return stream, scaling, outcomes
+
+
+def _refusal(X, y):
+    return ValueError(
+        "partial_fit cannot follow this block: its inputs or targets differ from those before "
+        "by so many orders of magnitude that weights or predictions overflow; got values up "
+        f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units like "
+        "those of the blocks before. Start again with a clone of the estimator."
+    )
 
 
 def _is_finite_on(X, coefs, intercepts):
@@ -144,6 +153,8 @@ def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     raised = by_value(lambda values: unit * values, weight)
     stream = _with_rows(stream, X, y, raised, seed)
     scaling = stream.scaling()
+    if np.max(largest_deviations(X, scaling), initial=0.0) > _FARTHEST:
+        raise _refusal(X, y)
     size = settings.batch_size or auto_batch_size(y.shape[1])
     in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64

@@ -398,3 +398,15 @@ def test_weights_of_any_magnitude_do_not_overflow_in_batches(solver, alpha):
         weight = 10.0 ** rng.integers(-300, 270, 40)
         model = quick(solver=solver, alpha=alpha, batch_size=1).partial_fit(X, y, weight)
         assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize("magnitude", [1e30, 1e200, 1e300])
+def test_rows_of_no_weight_that_lie_anywhere_are_refused_and_nothing_changes(magnitude, rng):
+    # Beside rows of weight 1 these do not move the scaling, and their squares are not finite.
+    X, y = rng.standard_normal((40, 2)), rng.standard_normal(40)
+    model = quick(solver="cg", batch_size=5).partial_fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="partial_fit cannot follow this block"):
+        model.partial_fit(magnitude * X, y, np.full(40, 1e-290))
+    np.testing.assert_array_equal(model.predict(X), before)
+    model.partial_fit(X, y)
