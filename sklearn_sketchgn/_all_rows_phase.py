@@ -51,12 +51,10 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             accepted = bool(np.isfinite(trial_value) and gain > 0)
         flips = problem.jacobian.flips(trial.hidden) if accepted else 0.0
         before, value = value, trial_value if accepted else value
-        training.record(
-            objective=training.objective(value, weight),
-            damping=training.damping,
-            alpha=training.alpha,
-            cg_iterations=result.n_iter,
-            cg_residual=result.residual_norm,
+        training.record_step(
+            value,
+            weight,
+            result,
             step_norm=float(np.linalg.norm(step)) if accepted else 0.0,
             batch_size=len(data),
             flips=flips,

@@ -95,12 +95,10 @@ def _batch_step(training, batch, follower, length):
         training.previous_step = None
         event = f"step shortened {event}".strip() if taken else "step skipped"
     training.network = moved
-    training.record(
-        objective=training.objective(value, weight),
-        damping=training.damping,
-        alpha=training.alpha,
-        cg_iterations=result.n_iter,
-        cg_residual=result.residual_norm,
+    training.record_step(
+        value,
+        weight,
+        result,
         step_norm=taken * float(np.linalg.norm(step)) if taken else 0.0,
         batch_size=len(batch),
         flips=np.nan,

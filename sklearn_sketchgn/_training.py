@@ -102,6 +102,17 @@ class Training:
         # Infinite where the square of the targets' scale is, about 1e154: then the loss is, too.
         return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
 
+    def record_step(self, value, weight, result, **entry):
+        """Append a step with an objective of this value, and what its solver reported."""
+        self.record(
+            objective=self.objective(value, weight),
+            damping=self.damping,
+            alpha=self.alpha,
+            cg_iterations=result.n_iter,
+            cg_residual=result.residual_norm,
+            **entry,
+        )
+
     def record(self, **entry):
         """Append one step to the history."""
         for key in HISTORY_KEYS:
