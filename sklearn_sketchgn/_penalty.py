@@ -5,7 +5,7 @@ rows of a small table judge one penalty. Forward-mode differentiation of the tra
 in which direction to move it, see ``_groups.py``.
 """
 
-from math import ceil, exp, inf, log
+from math import ceil, exp, log
 
 import numpy as np
 
@@ -115,10 +115,6 @@ class PenaltySearch:
         """Lower alpha to what suits the mean of the groups."""
         if len(self.groups) > 1:
             self.alpha *= _ALPHA_OF_MEAN
-
-    def give_up(self):
-        """Raise alpha to its bound."""
-        self.alpha = inf
 
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""

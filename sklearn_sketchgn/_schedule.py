@@ -1,7 +1,7 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,7 @@ def _run_phases(training, data, plan, watch, search, whole):
         gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.
-            search.give_up()
+            search.alpha = inf  # its bound
             training.network, training.previous_step = watch.first, None
             training.alpha, groups = search.alpha, [training]
         watch.plan = plan.after_search(len(training.history["objective"]))

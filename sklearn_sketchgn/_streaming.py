@@ -13,7 +13,6 @@ from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
 from ._schedule import AUTO_DAMPING, Outcome
-from ._tables import by_value
 from ._training import Training
 from ._training_data import training_data
 from ._validation import normalised_weights
@@ -149,9 +148,7 @@ def _is_finite_on(X, coefs, intercepts):
 def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     before = stream and stream.scaling()
     weight, unit = normalised_weights(weight)
-    # The scaling must know the weights that the rows have below, far smaller ones being raised.
-    raised = by_value(lambda values: unit * values, weight)
-    stream = _with_rows(stream, X, y, raised, seed)
+    stream = _with_rows(stream, X, y, weight, unit, seed)
     scaling = stream.scaling()
     if np.max(largest_deviations(X, scaling), initial=0.0) > _FARTHEST:
         raise _refusal(X, y)
@@ -176,9 +173,9 @@ def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     return stream, scaling, outcomes
 
 
-def _with_rows(stream, X, y, weight, seed):
+def _with_rows(stream, X, y, weight, unit, seed):
     """Return the stream, or the start of one, with the block counted among its rows."""
-    x_moments, y_moments = fit_moments(X, weight), fit_moments(y, weight)
+    x_moments, y_moments = (fit_moments(table, weight).in_weight_unit(unit) for table in (X, y))
     if stream is None:
         return Stream(x_moments, y_moments, len(y), seed, [], [], n_blocks=1)
     return replace(

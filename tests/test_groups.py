@@ -208,12 +208,12 @@ def test_an_interrupt_within_the_groups_leaves_a_fit_or_none(n_steps, rng, monke
         def prepare(self, *args, **kwargs):
             calls.append(1)
             if len(calls) > n_steps:
-                raise KeyboardInterrupt
+                raise KeyboardInterrupt("now")
             return super().prepare(*args, **kwargs)
 
     model = SketchGNRegressor(width=32, max_iter=100, solver=Interrupting(), random_state=0)
     if n_steps < 2:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="now"):
             model.fit(X, y)
         assert not hasattr(model, "coefs_")
         return

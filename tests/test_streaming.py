@@ -100,7 +100,7 @@ def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
 def test_a_block_goes_on_with_the_moved_step(friedman):
     X, y = friedman[0], friedman[1][:, None]
     stream = quick().partial_fit(X[:300], y[:300])._stream
-    later = _streaming._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), None)
+    later = _streaming._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), 1.0, None)
     before, after = stream.scaling(), later.scaling()
     ((network, step),) = _streaming._starts(later, before, after, 16, 1, np.float64)
     expected = _streaming._moved_step(stream.steps[0], network, before, after)
