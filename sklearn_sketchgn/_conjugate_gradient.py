@@ -1,8 +1,11 @@
 """Preconditioned conjugate gradient for symmetric positive definite systems."""
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
+
+from ._blas import dot
 
 
 class ConjugateGradientResult(NamedTuple):
@@ -53,28 +56,28 @@ def conjugate_gradient(product, right, precondition, *, tol, max_iter, start=Non
 
 
 def _iterate(product, right, precondition, tol, max_iter, start):
-    norm = float(np.linalg.norm(right))
+    norm = sqrt(dot(right, right))
     bound = max(tol, 10 * np.finfo(right.dtype).eps) * norm
     x = np.zeros_like(right) if start is None else start
     residual = right.copy() if start is None else right - product(x)
-    size = float(np.linalg.norm(residual))
+    size = sqrt(dot(residual, residual))
     direction, previous = None, 0.0
     for iteration in range(max_iter):
         if size <= bound:
             return ConjugateGradientResult(x, True, iteration, size / norm)
         preconditioned = precondition(residual)
-        inner = float(residual @ preconditioned)
+        inner = dot(residual, preconditioned)
         if direction is None:
             direction = preconditioned.copy()
         else:
             direction *= right.dtype.type(inner / previous)
             direction += preconditioned
         image = product(direction)
-        curvature = float(direction @ image)
+        curvature = dot(direction, image)
         if not (np.isfinite(inner) and np.isfinite(curvature) and curvature > 0 and inner > 0):
             return ConjugateGradientResult(x, False, iteration, size / norm)
         length = right.dtype.type(inner / curvature)
         x += length * direction
         residual -= length * image
-        size, previous = float(np.linalg.norm(residual)), inner
+        size, previous = sqrt(dot(residual, residual)), inner
     return ConjugateGradientResult(x, size <= bound, max_iter, size / norm)

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
+from ._blas import product
+
 # Prior standard deviation of the log of the expected square on an average row. 1 and 2 overfit
 # where some fifty errors are all there is (coverage of the 90 % interval down to 0.81).
 _DEVIATION = 0.5
@@ -43,7 +45,7 @@ def fit_error_scale(coordinates, squares, weights):
     unit = _DEVIATION / np.sqrt(size) if size > 0 else 0.0
     F = np.hstack([unit * coordinates, np.ones((len(coordinates), 1))])
     prior = np.append(np.ones(coordinates.shape[1]), 0.0)
-    information = 0.5 * (weights * F.T) @ F
+    information = 0.5 * product(weights * F.T, F)
     factor = cho_factor(information + np.diag(prior))
     gamma = float(np.trace(cho_solve(factor, information)))
     mean = weights @ squares / weights.sum()
@@ -62,13 +64,13 @@ def _maximise(F, ratios, weights, prior, factor):
 
     def misfit(parameters):
         with np.errstate(over="ignore"):
-            logs = F @ parameters
+            logs = product(F, parameters)
             relative = ratios * np.exp(-logs)
         return 0.5 * (weights @ (logs + relative) + prior @ parameters**2), relative
 
     value, relative = misfit(parameters)
     for _ in range(_MAX_ITER):
-        downhill = 0.5 * F.T @ (weights * (relative - 1)) - prior * parameters
+        downhill = 0.5 * product(F.T, weights * (relative - 1)) - prior * parameters
         step = cho_solve(factor, downhill)
         for _ in range(_HALVINGS):
             trial, trial_relative = misfit(parameters + step)

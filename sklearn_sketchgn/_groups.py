@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ._blas import dot
 from ._network import Network
 from ._training import HISTORY_KEYS
 
@@ -72,19 +73,18 @@ class Group:
             residual, judged = self._judged(judges, problem)
             change = problem.jacobian.matvec(self.sensitivity).astype(np.float64)
             size += judged
-            effect += float(change @ change)
-            slope += float(residual @ change)
+            effect += dot(change, change)
+            slope += dot(residual, change)
         return size, effect, slope
 
     def _problems(self):
         for judges in self.judges.blocks():
-            if len(judges):
-                yield judges, self.training.subproblem(judges)
+            yield judges, self.training.subproblem(judges)
 
     def _judged(self, judges, problem):
         residual = problem.residual.astype(np.float64)
         judged = self.training.loss_function.judged_residual(residual, judges.rows)
-        return residual, float(judged @ judged)
+        return residual, dot(judged, judged)
 
 
 def split(training, n_groups):

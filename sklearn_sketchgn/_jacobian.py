@@ -7,7 +7,9 @@ alike) as their last entry, so nothing here knows about weights, damping or scik
 from math import ceil
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
+from scipy.linalg import eigvalsh, get_blas_funcs
+
+from ._blas import product
 
 # Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
 _BLOCK_ELEMENTS = 2**18
@@ -87,7 +89,7 @@ class Jacobian:
         out = np.empty((k, self.n_samples), dtype=self.dtype)
         for block in self._row_blocks():
             X = self.rows[block]
-            projected = (self._mask(block) @ combined).reshape(len(X), k, d)
+            projected = product(self._mask(block), combined).reshape(len(X), k, d)
             out[:, block] = np.einsum("nkd,nd->kn", projected, X)
         if self.train_output:
             out += np.outer(vector[m * (d + k) :], self.rows[:, -1])
@@ -101,9 +103,9 @@ class Jacobian:
         for block in self._row_blocks():
             weighted = u[:, block].T[:, :, None] * self.rows[block][:, None, :]
             # Not D' times a skinny matrix: that takes up to twice as long.
-            moments += weighted.reshape(-1, k * d).T @ self._mask(block)
+            moments += product(weighted.reshape(-1, k * d).T, self._mask(block))
         out = np.empty((1, self.shape[1]), dtype=self.dtype)
-        return self._from_moments(moments[None], u @ self.rows[:, -1], out)[0]
+        return self._from_moments(moments[None], product(u, self.rows[:, -1]), out)[0]
 
     # Gram matrix J J' and its sketch over the neurons ------------------------------------------
 
@@ -208,7 +210,7 @@ class Jacobian:
                 weighted = (output[:, None] == np.arange(k))[:, :, None] * weighted[:, None, :]
                 weighted = weighted.reshape(-1, k * d)
             if self._stored_mask is None:
-                mask = (rows @ self.hidden_weights.T > 0).astype(self.dtype)
+                mask = (product(rows, self.hidden_weights.T) > 0).astype(self.dtype)
             else:
                 # Without the check of the indices this takes a sixth of the time.
                 mask = np.take(self._stored_mask, samples, axis=0, mode="clip")
@@ -217,14 +219,15 @@ class Jacobian:
             bounds = edges[start : stop + 1] - edges[start]
             for t in range(stop - start):
                 own = slice(bounds[t], bounds[t + 1])
-                np.matmul(weighted[own].T, mask[own], out=moments[t])
+                product(weighted[own].T, mask[own], out=moments[t])
                 intercept[t] = weighted[own, d - 1 :: d].sum(axis=0)
             self._from_moments(moments, intercept, dense[start:stop])
         return dense
 
     def stable_rank(self):
         """Return ||X||_F^2 / ||X||_2^2, by how much the factor X stretches a neuron sketch."""
-        eigenvalues = np.linalg.eigvalsh(self.rows.T.astype(np.float64) @ self.rows)
+        rows = self.rows.astype(np.float64, copy=False)
+        eigenvalues = eigvalsh(product(rows.T, rows))
         return float(eigenvalues.sum() / eigenvalues[-1]) if eigenvalues[-1] > 0 else 1.0
 
     def flips(self, hidden_weights):
@@ -233,7 +236,7 @@ class Jacobian:
         size = max(64, _BLOCK_ELEMENTS // self.width)
         for start in range(0, self.n_samples, size):
             block = slice(start, start + size)
-            active = self.rows[block] @ hidden_weights.T > 0
+            active = product(self.rows[block], hidden_weights.T) > 0
             changed += int(np.count_nonzero(active != (self._mask(block) > 0)))
         return changed / (self.n_samples * self.width)
 
@@ -268,11 +271,11 @@ class Jacobian:
     def _mask(self, rows, neurons=slice(None)):
         if self._stored_mask is not None:
             return self._stored_mask[rows, neurons]
-        active = self.rows[rows] @ self.hidden_weights[neurons].T > 0
+        active = product(self.rows[rows], self.hidden_weights[neurons].T) > 0
         return active.astype(self.dtype)
 
     def _activations(self, rows=slice(None), neurons=slice(None)):
-        hidden = self.rows[rows] @ self.hidden_weights[neurons].T
+        hidden = product(self.rows[rows], self.hidden_weights[neurons].T)
         return np.maximum(hidden, 0, out=hidden)
 
     def _masked_outputs(self, rows, neurons):
@@ -312,7 +315,7 @@ class Jacobian:
         for start in range(0, n, size):
             block = slice(start, start + size)
             # In the layout of the Gram matrix: the product below takes three times as long if not.
-            inner = (self.rows[block] @ self.rows.T).T
+            inner = product(self.rows[block], self.rows.T).T
             for i in range(k):
                 for j in range(i + 1):
                     columns = slice(j * n + start, j * n + min(start + size, n))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._blas import product
 from ._jacobian import Jacobian
 
 # Size of both layers at the start, times width ** (-1/4): small and balanced, so that features
@@ -78,8 +79,8 @@ class Network:
         size = max(64, min(2**18 // len(self.hidden), 2**22 // rows.shape[1]))
         for start in range(0, len(rows), size):
             block, values = rows[start : start + size], out[start : start + size]
-            hidden = block @ self.hidden.T
-            values[...] = np.maximum(hidden, 0, out=hidden) @ self.output
+            hidden = product(block, self.hidden.T)
+            values[...] = product(np.maximum(hidden, 0, out=hidden), self.output)
             if self.train_output:
                 values += block[:, -1:] * self.intercept
         return out
@@ -89,9 +90,9 @@ class Network:
         if len(rows) * len(self.hidden) > _MASK_ELEMENTS:
             values, mask = self.evaluate(rows), None
         else:
-            hidden = rows @ self.hidden.T
+            hidden = product(rows, self.hidden.T)
             mask = (hidden > 0).astype(rows.dtype)
-            values = np.maximum(hidden, 0, out=hidden) @ self.output
+            values = product(np.maximum(hidden, 0, out=hidden), self.output)
             if self.train_output:
                 values += rows[:, -1:] * self.intercept
         jacobian = Jacobian(

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.linalg import eigh
 
+from ._blas import product
 from ._training_data import subset
 
 # Most inducing rows, and most numbers kept (2 MB): on wide tables there are fewer inducing rows.
@@ -27,7 +28,7 @@ class Posterior:
 
     def coordinates(self, rows):
         """Return coordinates of j(x) in the orthonormal basis of the span."""
-        return self.kernel(rows, self.inducing) @ self.basis
+        return product(self.kernel(rows, self.inducing), self.basis)
 
     def images(self, data):
         """Return the coordinates of every row of a set of samples, and k(x, x)."""
@@ -45,7 +46,7 @@ class Posterior:
         for start in range(0, len(index), BLOCK):
             block = index[start : start + BLOCK]
             coordinates = self.coordinates(data.rows[block].astype(np.float64))
-            normal += (coordinates * curvature[block, None]).T @ coordinates
+            normal += product((coordinates * curvature[block, None]).T, coordinates)
         return normal
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ._blas import dot
 from ._losses import SquaredError
 
 _SQUARED_ERROR = SquaredError()
@@ -136,7 +137,7 @@ class Subproblem:
 def square(vector):
     """Return ||v||^2 with float64 accumulation."""
     vector = vector.astype(np.float64, copy=False)
-    return float(vector @ vector)
+    return dot(vector, vector)
 
 
 def squares_by_output(vector, n_outputs):

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._blas import product
+
 # Numbers in one block of activations (8 MB): neurons are taken so many at a time.
 _BLOCK_ELEMENTS = 2**20
 
@@ -54,10 +56,10 @@ class TangentKernel:
             neurons = slice(start, start + size)
             H, masked = self._pieces(first, neurons)
             other_H, other_masked = self._pieces(second, neurons)
-            outputs += masked @ other_masked.T
+            outputs += product(masked, other_masked.T)
             if self.train_output:
-                activations += H @ other_H.T
-        outputs *= first @ second.T
+                activations += product(H, other_H.T)
+        outputs *= product(first, second.T)
         if self.train_output:
             outputs += activations + np.outer(first[:, -1], second[:, -1])
         return outputs
@@ -75,6 +77,6 @@ class TangentKernel:
 
     def _pieces(self, rows, neurons):
         """Return H and A on a block of neurons."""
-        projected = rows @ self.hidden[neurons].T
+        projected = product(rows, self.hidden[neurons].T)
         masked = (projected > 0) * self.output[neurons]
         return np.maximum(projected, 0, out=projected), masked

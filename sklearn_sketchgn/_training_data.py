@@ -76,10 +76,10 @@ class TrainingData:
         return Kept(self, mask)
 
     def blocks(self):
-        """Yield all samples in order, in pieces whose rows are in memory."""
-        if self.held:
-            yield self
-            return
+        """Yield all samples in order, in pieces whose rows are in memory.
+
+        The pieces are the same whether the rows are held or not: so are sums over them.
+        """
         size = max(64, _BLOCK_NUMBERS // self.rows.shape[1])
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._blas import product
 from ._error_scale import fit_error_scale
 from ._losses import LOSSES
 from ._members import combine
@@ -106,7 +107,7 @@ class Uncertainty:
             block = slice(start, start + BLOCK)
             ones = np.ones(len(out[block]))
             rows = self.scaling.scaled_rows(X[block], ones, np.float64, ones=int(self.train_output))
-            coordinates = kernel(rows, self.inducing) @ self.projection
+            coordinates = product(kernel(rows, self.inducing), self.projection)
             leverage = leverage_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
             log_scale = np.clip(coordinates @ self.log_weights, *self.log_range)
             variance = loss.variance(network.evaluate(rows))
@@ -221,7 +222,7 @@ def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
     variance = loss.variance(np.concatenate(outputs))
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
-        coordinates @ kept_vectors,
+        product(coordinates, kept_vectors),
         kept_eigenvalues,
         diagonal,
         variance,
@@ -236,7 +237,7 @@ def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
         n_members=n_members,
         train_output=posterior.kernel.train_output,
         inducing=posterior.inducing,
-        projection=posterior.basis @ vectors,
+        projection=product(posterior.basis, vectors),
         eigenvalues=eigenvalues,
         ridge=ridge,
         noise=noise,

@@ -340,6 +340,27 @@ MUTANTS = [
         "tests/solvers/test_contract.py::test_without_ridge_the_step_of_minimum_norm",
     ),
     Mutant(
+        "matrix not transposed where its order asks for it",
+        "_blas.py",
+        "return matrix.T, True",
+        "return matrix, True",
+        "tests/test_blas.py::test_a_product_is_that_of_numpy",
+    ),
+    Mutant(
+        "result added to what was there",
+        "_blas.py",
+        '{"c": out.T, "overwrite_c": True}',
+        '{"c": out.T, "beta": 1.0, "overwrite_c": True}',
+        "tests/test_blas.py::test_a_product_is_that_of_numpy",
+    ),
+    Mutant(
+        "factor of another ridge used",
+        "solvers/_direct.py",
+        "state.preconditioner is None or state.ridge != ridge",
+        "state.preconditioner is None",
+        "tests/solvers/test_direct.py::test_one_matrix_serves_every_ridge_and_right_hand_side",
+    ),
+    Mutant(
         "directions below the cut lost in spite of a ridge",
         "solvers/_direct.py",
         "inverse[~kept] = 1.0 / ridge",
@@ -698,8 +719,8 @@ MUTANTS = [
     Mutant(
         "error scale without weights",
         "_error_scale.py",
-        "0.5 * F.T @ (weights * (relative - 1))",
-        "0.5 * F.T @ (relative - 1)",
+        "0.5 * product(F.T, weights * (relative - 1))",
+        "0.5 * product(F.T, relative - 1)",
         "tests/test_error_scale.py::test_it_is_the_most_likely",
     ),
     Mutant(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._blas import product
 from ._base import Sketch, SketchOperator, check_draw
 
 # 16 MB of float32: large enough for fast matrix products, small beside any table that needs it.
@@ -88,6 +89,6 @@ class GaussianOperator(SketchOperator):
             rows = slice(start, min(start + block_size, sketch_size))
             block = buffer[: rows.stop - start]
             np.random.default_rng([*self.seed, start]).standard_normal(dtype=np.float32, out=block)
-            np.matmul(block.astype(A.dtype, copy=False), A, out=SA[rows])
+            product(block.astype(A.dtype, copy=False), A, out=SA[rows])
         SA /= math.sqrt(sketch_size)
         return SA

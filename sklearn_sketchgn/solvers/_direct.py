@@ -3,20 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, eigh, get_lapack_funcs
+from scipy.linalg import eigh, get_lapack_funcs
 
+from .._blas import product
 from .._preconditioner import Preconditioner
 from ._base import Solver, SolveResult
 
 # cond * eps beyond which the solution of the squared system has lost nearly all digits.
 _CONDITION_BOUND = 0.1
 
+# Side up to which a copy is factored, which is faster than to fill a triangle (1 MB in float32).
+_COPIED_SIDE = 512
+
 
 @dataclass
 class _DirectState:
     """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor.
 
-    The factor of the last solve is also a preconditioner that :class:`CG` can go on with.
+    The factor of the last solve serves the next one with the same ridge, and is a preconditioner
+    that :class:`CG` can go on with.
     """
 
     jacobian: object
@@ -24,13 +29,16 @@ class _DirectState:
     diagonal: np.ndarray
     dual: bool
     preconditioner: Preconditioner | None = None
+    ridge: float = np.nan
+    message: str = ""
 
 
 class Direct(Solver):
     """Cholesky of J J' + ridge I (dual) or J'J + ridge I (primal), whichever is smaller.
 
     The factor is written into the unused triangle of the exact matrix, so one array of that side
-    is all the memory it takes, and another ridge on the same Jacobian costs a factorisation only.
+    is all the memory it takes (two up to a side of 512). On the same Jacobian another ridge costs a
+    factorisation only, and another right-hand side not even that.
 
     A factorisation that fails, or with ``ridge=0`` one so ill-conditioned that cond * eps > 0.1,
     is replaced by an eigendecomposition truncated at ``max(n, p) * eps`` of the largest
@@ -74,30 +82,42 @@ def solve_truncated(jacobian, rhs, ridge):
 
 def _solve_cholesky(state, right, ridge):
     """Return (solution or None, message); None means that Cholesky cannot be trusted."""
-    state.preconditioner = None  # its triangle is overwritten
+    if state.preconditioner is None or state.ridge != ridge:
+        state.preconditioner = None  # its triangle is overwritten
+        state.ridge = ridge
+        state.preconditioner, state.message = _factorise(state, ridge)
+    if state.preconditioner is None:
+        return None, state.message
+    return state.preconditioner.apply(right), state.message
+
+
+def _factorise(state, ridge):
+    """Return the exact factor, or None if it cannot be trusted, and what was noticed."""
     matrix, eps = state.matrix, float(np.finfo(state.matrix.dtype).eps)
     trace = float(state.diagonal.sum(dtype=np.float64))
     if not np.isfinite(trace):
         return None, "matrix not finite"
-    _copy_to_upper(matrix)
-    np.einsum("ii->i", matrix)[...] = state.diagonal + matrix.dtype.type(ridge)
     # The trace bounds the largest eigenvalue: in most steps no condition estimate is needed.
     doubtful = ridge == 0 or (trace + ridge) * eps > _CONDITION_BOUND * ridge
-    norm = _upper_one_norm(matrix) if doubtful else 0.0
-    try:
-        factor, lower = cho_factor(matrix, lower=False, overwrite_a=True, check_finite=False)
-    except LinAlgError:
+    lower = not doubtful and len(matrix) <= _COPIED_SIDE
+    if lower:
+        matrix = matrix.copy(order="F")
+    else:
+        _copy_to_upper(matrix)
+    np.einsum("ii->i", matrix)[...] = state.diagonal + matrix.dtype.type(ridge)
+    norm = _one_norm(matrix) if doubtful else 0.0
+    potrf, pocon = get_lapack_funcs(("potrf", "pocon"), (matrix,))
+    factor, failed = potrf(matrix, lower=lower, clean=False, overwrite_a=True)
+    if failed:
         return None, "cholesky failed"
     message = ""
     if doubtful:
-        (pocon,) = get_lapack_funcs(("pocon",), (factor,))
         reciprocal, _ = pocon(factor, norm, uplo="U")
         if reciprocal * _CONDITION_BOUND < eps:
             message = "ill-conditioned"
             if ridge == 0:
                 return None, message
-    state.preconditioner = Preconditioner(factor, lower=lower, exact=True)
-    return cho_solve((factor, lower), right, check_finite=False), message
+    return Preconditioner(factor, lower=lower, exact=True), message
 
 
 def _solve_truncated(state, right, ridge):
@@ -117,7 +137,7 @@ def _solve_truncated(state, right, ridge):
     inverse[kept] = 1.0 / (values[kept] + ridge)
     if ridge > cut:
         inverse[~kept] = 1.0 / ridge
-    return (vectors @ (inverse * (vectors.T @ right))).astype(right.dtype)
+    return product(vectors, inverse * product(vectors.T, right)).astype(right.dtype)
 
 
 def _copy_to_upper(matrix):
@@ -131,6 +151,6 @@ def _copy_to_upper(matrix):
         matrix[start:stop, stop:] = matrix[stop:, start:stop].T
 
 
-def _upper_one_norm(matrix):
-    """Return the 1-norm of the full symmetric matrix, before its upper half is factored."""
+def _one_norm(matrix):
+    """Return the 1-norm of a matrix."""
     return float(np.max(np.abs(matrix).sum(axis=0), initial=0.0))

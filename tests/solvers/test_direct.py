@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import LinAlgError
 
 from sklearn_sketchgn import Direct
+from sklearn_sketchgn.solvers import _direct
 from sklearn_sketchgn.solvers._direct import _solve_truncated, solve_truncated
 from tests import cases, references
 from tests.solvers.test_contract import problem
@@ -35,13 +35,42 @@ def test_a_ridge_below_round_off_gives_the_step_of_minimum_norm(shape, rng):
 
 @every_shape
 def test_a_failed_factorisation_is_recovered_and_reported(shape, monkeypatch, rng):
-    def failing(*arguments, **keywords):
-        raise LinAlgError("not positive definite")
+    def failing(matrix, **keywords):
+        return matrix, 1
 
-    monkeypatch.setattr("sklearn_sketchgn.solvers._direct.cho_factor", failing)
+    monkeypatch.setattr(_direct, "get_lapack_funcs", lambda names, _: [failing] * len(names))
     system = problem(cases.ordinary_table, shape, rng)
     ridge = 1e-3 * system.eigenvalues.max()
     result = Direct().solve(Direct().prepare(system.jacobian), system.rhs, ridge)
     assert result.message == "cholesky failed, truncated"
     expected = references.damped_least_squares(system.dense, system.rhs, ridge)
     assert np.linalg.norm(result.step - expected) <= 1e-10 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("copied_side", [0, 10_000], ids=["in place", "of a copy"])
+@every_shape
+def test_one_matrix_serves_every_ridge_and_right_hand_side(shape, copied_side, rng, monkeypatch):
+    monkeypatch.setattr(_direct, "_COPIED_SIDE", copied_side)
+    system = problem(cases.ordinary_table, shape, rng)
+    largest = system.eigenvalues.max()
+    state = Direct().prepare(system.jacobian)
+    for ridge in largest * np.array([1e-3, 1e-3, 1e-1, 1e-6, 1e-3]):
+        rhs = rng.standard_normal(len(system.rhs))
+        step = Direct().solve(state, rhs, ridge).step
+        expected = references.damped_least_squares(system.dense, rhs, ridge)
+        assert np.linalg.norm(step - expected) <= 1e-8 * np.linalg.norm(expected)
+
+
+def test_an_equal_ridge_is_not_factored_again(rng, monkeypatch):
+    system = problem(cases.ordinary_table, cases.SHAPES[0], rng)
+    state = Direct().prepare(system.jacobian)
+    ridges, factorise = [], _direct._factorise
+
+    def counting(state, ridge):
+        ridges.append(ridge)
+        return factorise(state, ridge)
+
+    monkeypatch.setattr(_direct, "_factorise", counting)
+    for ridge in (1.0, 1.0, 2.0, 1.0):
+        Direct().solve(state, system.rhs, ridge)
+    assert ridges == [1.0, 2.0, 1.0]
