@@ -49,6 +49,19 @@ def test_a_mask_too_large_to_store_is_recomputed(monkeypatch, rng):
     np.testing.assert_allclose(recomputed.gram(), stored.gram(), atol=1e-11)
 
 
+def test_a_wide_network_may_store_a_mask_twice_as_large(monkeypatch, rng):
+    monkeypatch.setattr("sklearn_sketchgn._network._MASK_ELEMENTS", 600)
+    for n_samples, n_features, width, stored in [
+        (30, 4, 40, True),
+        (31, 4, 40, False),
+        (300, 1, 2, True),
+        (301, 1, 2, False),
+    ]:
+        rows, model = network(cases.Shape(n_samples, n_features, width, 1), rng)
+        jacobian, _ = model.linearise(rows, 0.0)
+        assert (jacobian._stored_mask is not None) == stored
+
+
 @pytest.mark.parametrize("train_output", [True, False])
 def test_parameters_make_the_round_trip(train_output, rng):
     _, model = network(cases.Shape(5, 4, 7, 2), rng, train_output=train_output)
