@@ -71,7 +71,9 @@ class PenaltySearch:
         place, n_distinct = even_places(data, training.rng)
         self.row_weight = data.weight / n_distinct
         training.alpha = START * self.row_weight * training.weight_unit
-        parts = split(training, count_groups(len(data), training.network))
+        network = training.network
+        n_groups = count_groups(len(data), len(network.hidden), network.train_output)
+        parts = split(training, n_groups)
         share = min(max(HELD_OUT, _FEWEST_JUDGES / (len(parts) * n_distinct)), 0.5)
         share = min(share, JUDGES / len(data))
         self.groups = []

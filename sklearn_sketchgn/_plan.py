@@ -20,6 +20,9 @@ SETTLING_EPOCHS, SETTLING_STEPS, MOST_SETTLING_STEPS = 60, 600, 2400
 JUDGES, HELD_OUT = 2048, 0.25
 _MOST_GROUPS, _FEWEST_NEURONS = 4, 16
 
+# Rows of a batch, at least.
+_FEWEST_ROWS = 64
+
 #: Steps on all rows after batches, and without them.
 FINAL_STEPS, ADAPTIVE_STEPS = 10, 200
 
@@ -83,17 +86,22 @@ class Plan:
         return done / whole
 
 
-def auto_batch_size(n_outputs):
-    """Return the rows of a batch: 256 for one or two outputs, fewer for more (at least 64)."""
-    return int(np.clip(512 // n_outputs, 64, 256))
+def auto_batch_size(n_outputs, n_samples=0, n_groups=1):
+    """Return the rows of a batch: 256 for one or two outputs, fewer for more (at least 64).
+
+    Several groups take half as many, as the mean of their steps is less noisy than each of them;
+    but a table that fits in one batch stays in one.
+    """
+    size = int(np.clip(512 // n_outputs, _FEWEST_ROWS, 256))
+    return max(_FEWEST_ROWS, size // 2) if n_groups > 1 and n_samples > size else size
 
 
-def count_groups(n_samples, network):
+def count_groups(n_samples, width, train_output):
     """Return in how many groups of neurons a network is trained while alpha is searched for."""
-    if not network.train_output:
+    if not train_output:
         return 1
     wanted = ceil(JUDGES / (HELD_OUT * n_samples))
-    return max(1, min(wanted, _MOST_GROUPS, len(network.hidden) // _FEWEST_NEURONS))
+    return max(1, min(wanted, _MOST_GROUPS, width // _FEWEST_NEURONS))
 
 
 def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
@@ -115,7 +123,8 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
     elif settings.max_iter is None:
         if searching:
             n_cycles, cycle_steps = MOST_CYCLES, CYCLE_STEPS
-            steps = SETTLING_EPOCHS * n_batches // count_groups(n_samples, network)
+            n_groups = count_groups(n_samples, len(network.hidden), network.train_output)
+            steps = SETTLING_EPOCHS * n_batches // n_groups
             batch_steps = min(max(steps, SETTLING_STEPS), MOST_SETTLING_STEPS)
         else:
             batch_steps = BATCH_STEPS

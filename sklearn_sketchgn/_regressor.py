@@ -26,7 +26,7 @@ from ._losses import LOSSES, bounded_exp
 from ._members import combine, train_members
 from ._network import initialise, initialise_paper
 from ._pickling import stamped, unstamped
-from ._plan import auto_batch_size
+from ._plan import auto_batch_size, count_groups
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
@@ -81,7 +81,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
     batch_size : "auto", int or None, default="auto"
-        Rows of a batch; "auto" is 256, fewer for more than two outputs. None takes adaptive steps
+        Rows of a batch; "auto" is 256, for tables between 257 and 8191 rows whose ``alpha`` is
+        searched for 128, fewer for more than two outputs. None takes adaptive steps
         on all rows only (not for a sparse or memory-mapped X of more than 67 million numbers). A
         table that fits in one batch is trained on all rows in float64.
     momentum : float in [0, 1), default=0.9
@@ -499,8 +500,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         loss_function.check_targets(y)
         if held_out is not None:
             loss_function.check_targets(held_out[1])
-        if self.batch_size == "auto":
-            settings.batch_size = auto_batch_size(n_outputs)
         resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
         if resume:
             scaling, moments = resume[0], (self._stream.x, self._stream.y)
@@ -586,6 +585,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return select_rows(X, kept), y[kept], weight[kept], validation
 
     def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers, whole=None):
+        if self.batch_size == "auto":
+            searching = settings.alpha is None and resume is None
+            n_groups = count_groups(len(y), self.width, self.train_output) if searching else 1
+            settings.batch_size = auto_batch_size(y.shape[1], len(y), n_groups)
         one_batch = settings.batch_size is None or len(y) <= settings.batch_size
         dtype = np.float64 if one_batch else np.float32
         target_scaling = settings.loss_function.target_scaling(scaling)

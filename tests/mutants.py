@@ -991,14 +991,21 @@ MUTANTS = [
     Mutant(
         "second part as long for groups as for one network",
         "_plan.py",
-        "steps = SETTLING_EPOCHS * n_batches // count_groups(n_samples, network)",
+        "steps = SETTLING_EPOCHS * n_batches // n_groups",
         "steps = SETTLING_EPOCHS * n_batches",
         "tests/test_plan.py::test_automatic_steps",
     ),
     Mutant(
+        "groups on batches as large as those of one network",
+        "_plan.py",
+        "return max(_FEWEST_ROWS, size // 2) if n_groups > 1",
+        "return size if n_groups > 1",
+        "tests/test_training.py::test_automatic_batch_size",
+    ),
+    Mutant(
         "groups for the paper's network",
         "_plan.py",
-        "if not network.train_output:",
+        "if not train_output:",
         "if False:",
         "tests/test_groups.py::test_groups_are_added_until_two_thousand_rows_judge",
     ),

@@ -57,9 +57,10 @@ def test_automatic_steps():
 
 
 def test_groups_are_added_until_two_thousand_rows_judge():
-    network = initialise(256, 9, 1, np.random.default_rng(0))
-    counts = [count_groups(n, network) for n in (1, 300, 2730, 2731, 4095, 4096, 8191, 8192, 10**9)]
-    assert counts == [4, 4, 4, 3, 3, 2, 2, 1, 1]
+    sizes = (1, 300, 2730, 2731, 4095, 4096, 8191, 8192, 10**9)
+    assert [count_groups(n, 256, True) for n in sizes] == [4, 4, 4, 3, 3, 2, 2, 1, 1]
+    assert [count_groups(300, width, True) for width in (1, 31, 32, 63, 64)] == [1, 1, 2, 3, 4]
+    assert count_groups(300, 256, False) == 1
 
 
 def test_patience_begins_in_the_middle_of_the_last_fall():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
@@ -276,6 +277,22 @@ def test_a_batch_step_that_is_not_finite_is_skipped(rng):
 @pytest.mark.parametrize(("n_outputs", "expected"), [(1, 256), (2, 256), (3, 170), (50, 64)])
 def test_automatic_batch_size(n_outputs, expected):
     assert auto_batch_size(n_outputs) == expected
+    # Groups take half of it where the table does not fit in one batch.
+    assert auto_batch_size(n_outputs, expected, n_groups=4) == expected
+    assert auto_batch_size(n_outputs, expected + 1, n_groups=1) == expected
+    assert auto_batch_size(n_outputs, expected + 1, n_groups=2) == max(64, expected // 2)
+
+
+def test_the_batch_size_that_is_taken(rng):
+    X = rng.standard_normal((300, 2))
+    y = np.sin(X[:, 0])
+    quick = SketchGNRegressor(max_iter=2, width=32, random_state=0, warm_start=True)
+    assert quick.fit(X, y).batch_size_ == 128
+    assert quick.fit(X, y).batch_size_ == 256  # goes on as one network
+    assert clone(quick).fit(X[:256], y[:256]).batch_size_ == 256
+    assert clone(quick).set_params(alpha=1.0).fit(X, y).batch_size_ == 256
+    assert clone(quick).set_params(width=31).fit(X, y).batch_size_ == 256
+    assert clone(quick).set_params(batch_size=100).fit(X, y).batch_size_ == 100
 
 
 # The estimator's fit ------------------------------------------------------------------------------

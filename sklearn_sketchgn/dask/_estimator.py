@@ -314,8 +314,6 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             loss_function.check_targets(held_out[1])
         raw = RawTable(client, blocks, loss_function, self.train_output)
         settings.weight_unit = raw.weight_unit
-        if self.batch_size == "auto":
-            settings.batch_size = auto_batch_size(n_outputs)
         rng = self._generator()
         n_parameters = self._n_parameters(X.shape[1], n_outputs)
         distributed = raw.n_rows * n_outputs > n_parameters
