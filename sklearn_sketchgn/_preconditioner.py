@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, get_lapack_funcs, qr
+from scipy.linalg import LinAlgError, get_lapack_funcs, qr
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def factor_gram(lower, ridge, *, exact=False):
     scipy.linalg.LinAlgError
         If the matrix is not finite, or not positive semi-definite beyond round-off.
     """
+    (potrf,) = get_lapack_funcs(("potrf",), (lower,))
     diagonal = np.einsum("ii->i", lower)
     original = diagonal.copy()
     mean = float(original.mean())
@@ -53,12 +54,12 @@ def factor_gram(lower, ridge, *, exact=False):
     safe = bool(ridge > len(lower) * jitter)
     for extra in (0.0, jitter, 100 * jitter, 1e4 * jitter):
         diagonal[...] = original + lower.dtype.type(ridge + extra)
-        try:
-            factor, _ = cho_factor(lower, lower=True, overwrite_a=safe)
+        factor, failed = potrf(lower, lower=True, clean=False, overwrite_a=safe)
+        # Not every LAPACK takes NaN for a failure.
+        if not failed and np.isfinite(np.einsum("ii->i", factor)).all():
             return Preconditioner(factor, lower=True, exact=exact)
-        except LinAlgError:
-            if safe:
-                break
+        if safe:
+            break
     raise LinAlgError("the sketched Gram matrix is not positive definite")
 
 

@@ -63,6 +63,17 @@ def test_columns_without_full_rank_have_no_factor(rng):
     assert factor_columns(np.zeros((5, 2))) is None
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1.0, 1e3])
+@pytest.mark.parametrize("size", [4, 300])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_entry_off_the_diagonal_that_is_not_finite(value, size, ridge, dtype):
+    lower = np.asfortranarray(np.eye(size, dtype=dtype))
+    lower[size // 2, 1] = value
+    with np.errstate(invalid="ignore"), pytest.raises(LinAlgError, match="not positive definite"):
+        factor_gram(lower, ridge)
+
+
 def test_gram_that_cannot_be_factored():
     gram = np.eye(3, order="F")
     gram[1, 1] = np.inf
