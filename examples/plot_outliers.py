@@ -46,8 +46,8 @@ for loss in ("squared_error", "huber"):
     print(f"{loss:14} distance from the truth {error:.2f}, penalty chosen {model.alpha_:.2g}")
 
 # %%
-# The squared error is pulled up everywhere, and with so much apparent noise a large penalty is
-# chosen, which leaves little of the shape. The Huber loss keeps to the right targets.
+# With so much apparent noise the squared error cannot tell the curve from chance: it predicts the
+# mean, which the wrong targets pull up. The Huber loss keeps to the right ones.
 
 styles = {"squared_error": ("tab:orange", "squared error"), "huber": ("tab:blue", "Huber")}
 figure, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")

@@ -50,10 +50,10 @@ for where in (1.0, 5.0, 9.0, 13.0):
 # small. Look at this picture on rows of your own before you rely on a deviation. Far from the data
 # no picture helps: there the band shows that the network knows little, not how wrong it is.
 #
-# In the gap the band is wide in the middle only, with a jump at each side. The network is piecewise
-# linear, and its bends between 4 and 6 have gathered at two places. Up to the first bend and beyond
-# the second it goes on along the lines that the data on either side determine, and is as sure as a
-# straight line through these data would be. On the piece between the bends there is no data at all.
+# In the gap the band is wide in the middle only, and grows by jumps. The network is piecewise linear,
+# and its bends between 4 and 6 have gathered at a few places. Up to the first bend and beyond the
+# last it goes on along the lines that the data on either side determine, and is as sure as a
+# straight line through these data would be. On the pieces between the bends there is no data at all.
 # Several members (``n_members=4``) have their bends at different places, and smooth the jumps a
 # little.
 
