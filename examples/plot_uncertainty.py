@@ -50,12 +50,12 @@ for where in (1.0, 5.0, 9.0, 13.0):
 # small. Look at this picture on rows of your own before you rely on a deviation. Far from the data
 # no picture helps: there the band shows that the network knows little, not how wrong it is.
 #
-# In the gap the band is wide in the middle only, and grows by jumps. The network is piecewise linear,
-# and its bends between 4 and 6 have gathered at a few places. Up to the first bend and beyond the
-# last it goes on along the lines that the data on either side determine, and is as sure as a
-# straight line through these data would be. On the pieces between the bends there is no data at all.
-# Several members (``n_members=4``) have their bends at different places, and smooth the jumps a
-# little.
+# In the gap the band is wide in the middle only, and grows by jumps. The network is piecewise
+# linear, and its bends between 4 and 6 have gathered at a few places. Up to the first bend and
+# beyond the last it goes on along the lines that the data on either side determine, and is as
+# sure as a straight line through these data would be. On the pieces between them there is no data
+# at all. Several members (``n_members=4``) have their bends at different places, and smooth the
+# jumps a little.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 4.4), layout="constrained", width_ratios=(1.6, 1)
