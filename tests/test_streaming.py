@@ -125,9 +125,10 @@ def test_a_column_that_is_constant_at_first_is_learnt_when_it_varies(rng):
 @pytest.mark.parametrize("size", [50, 200, 1000])
 def test_a_stream_comes_near_to_the_fit(size, friedman):
     X, y, T, t = friedman
-    whole = SketchGNRegressor(width=64, random_state=0).fit(X, y)
+    # In batches of the stream's size: those of groups are smaller.
+    whole = SketchGNRegressor(width=64, batch_size=256, random_state=0).fit(X, y)
     model = streamed(SketchGNRegressor(width=64, random_state=0), X, y, size, epochs=10)
-    assert rmse(model, T, t) < 1.4 * rmse(whole, T, t)
+    assert rmse(model, T, t) < 1.3 * rmse(whole, T, t)
     assert rmse(whole, T, t) < 0.4 * np.std(t)
 
 
