@@ -1,10 +1,8 @@
 """Steps on all rows with adaptive damping: the phase that every fit ends with."""
 
-from math import sqrt
-
 import numpy as np
 
-from ._step import square
+from ._blas import norm
 
 # Nielsen's growth factor after 20 rejections in a row; the damping has then grown by 2^210, and a
 # step that is still not finite or not downhill will not become so.
@@ -40,7 +38,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
     """
     weight = data.weight
     problem, prepared = training.subproblem(data), None
-    first_gradient = sqrt(square(problem.gradient()))
+    first_gradient = norm(problem.gradient())
     value, accepted = problem.value(), True
     for _ in range(n_steps):
         if accepted:
@@ -59,7 +57,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             value,
             weight,
             result,
-            step_norm=sqrt(square(step)) if accepted else 0.0,
+            step_norm=norm(step) if accepted else 0.0,
             batch_size=len(data),
             flips=flips,
             events=result.message if accepted else f"rejected {result.message}".strip(),
@@ -76,7 +74,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
         problem = training.subproblem(data)
         if after_step(training.mean_loss(problem.squares(), weight)):
             return "early stopping"
-        if sqrt(square(problem.gradient())) <= tol * first_gradient:
+        if norm(problem.gradient()) <= tol * first_gradient:
             return "gradient"
         if 0 <= before - value <= tol * before:
             return "decrease"

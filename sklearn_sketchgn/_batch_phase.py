@@ -1,11 +1,11 @@
 """Steps on batches, with momentum and a falling length: the phase that every fit begins with."""
 
 from itertools import islice
-from math import ceil, sqrt
+from math import ceil
 
 import numpy as np
 
-from ._step import square
+from ._blas import norm
 
 #: Length of the first step of a batch phase, and by default its fall to the last one.
 STEP_LENGTH = 0.3
@@ -101,7 +101,7 @@ def _batch_step(training, batch, follower, length):
         value,
         weight,
         result,
-        step_norm=taken * sqrt(square(step)) if taken else 0.0,
+        step_norm=taken * norm(step) if taken else 0.0,
         batch_size=len(batch),
         flips=np.nan,
         events=event,

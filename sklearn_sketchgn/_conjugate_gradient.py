@@ -1,11 +1,10 @@
 """Preconditioned conjugate gradient for symmetric positive definite systems."""
 
-from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
 
-from ._blas import dot
+from ._blas import dot, norm
 
 
 class ConjugateGradientResult(NamedTuple):
@@ -56,15 +55,15 @@ def conjugate_gradient(product, right, precondition, *, tol, max_iter, start=Non
 
 
 def _iterate(product, right, precondition, tol, max_iter, start):
-    norm = sqrt(dot(right, right))
-    bound = max(tol, 10 * np.finfo(right.dtype).eps) * norm
+    scale = norm(right)
+    bound = max(tol, 10 * np.finfo(right.dtype).eps) * scale
     x = np.zeros_like(right) if start is None else start
     residual = right.copy() if start is None else right - product(x)
-    size = sqrt(dot(residual, residual))
+    size = norm(residual)
     direction, previous = None, 0.0
     for iteration in range(max_iter):
         if size <= bound:
-            return ConjugateGradientResult(x, True, iteration, size / norm)
+            return ConjugateGradientResult(x, True, iteration, size / scale)
         preconditioned = precondition(residual)
         inner = dot(residual, preconditioned)
         if direction is None:
@@ -75,9 +74,9 @@ def _iterate(product, right, precondition, tol, max_iter, start):
         image = product(direction)
         curvature = dot(direction, image)
         if not (np.isfinite(inner) and np.isfinite(curvature) and curvature > 0 and inner > 0):
-            return ConjugateGradientResult(x, False, iteration, size / norm)
+            return ConjugateGradientResult(x, False, iteration, size / scale)
         length = right.dtype.type(inner / curvature)
         x += length * direction
         residual -= length * image
-        size, previous = sqrt(dot(residual, residual)), inner
-    return ConjugateGradientResult(x, size <= bound, max_iter, size / norm)
+        size, previous = norm(residual), inner
+    return ConjugateGradientResult(x, size <= bound, max_iter, size / scale)

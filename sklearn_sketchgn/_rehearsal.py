@@ -53,7 +53,7 @@ def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):
     kept = data.part(~held_out)
     if batch_size is not None:
         # Those of the fit are of equal size. Larger ones would cost more than the fit's steps: 222
-        # rows of 277 fit into one batch, where the fit took two of 139.
+        # rows of 277 fit into one batch of 256, where the fit took two of 139.
         batch_size = ceil(len(data) / ceil(len(data) / batch_size))
 
     def run(training, member_rng):

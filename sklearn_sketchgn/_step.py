@@ -128,6 +128,7 @@ class Subproblem:
 
     def predicted_decrease(self, step):
         """Return by how much the linearised objective (without damping) falls along a step."""
+        # Products by @, as these are no arrays where the rows are on a cluster.
         image = self.jacobian.matvec(step).astype(np.float64)
         moved = (self._mask * step).astype(np.float64)
         linear = image @ self.residual + self.alpha * (moved @ self.penalised_theta)

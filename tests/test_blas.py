@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn._blas import dot, product
+from sklearn_sketchgn._blas import dot, norm, product
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 LAYOUTS = {
@@ -65,6 +65,7 @@ def test_an_inner_product_is_that_of_numpy(dtype, rng):
     assert dot(first[::2], second[1::2]) == first[::2] @ second[1::2]
     assert dot(first[:0], second[:0]) == 0.0
     assert type(dot(first, second)) is float
+    assert norm(np.array([3.0, 0.0, -4.0], dtype=dtype)) == 5.0
 
 
 def test_an_inner_product_is_in_the_larger_dtype():

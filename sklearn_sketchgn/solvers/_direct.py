@@ -105,7 +105,7 @@ def _factorise(state, ridge):
     else:
         _copy_to_upper(matrix)
     np.einsum("ii->i", matrix)[...] = state.diagonal + matrix.dtype.type(ridge)
-    norm = _one_norm(matrix) if doubtful else 0.0
+    norm = float(np.linalg.norm(matrix, 1)) if doubtful else 0.0
     potrf, pocon = get_lapack_funcs(("potrf", "pocon"), (matrix,))
     factor, failed = potrf(matrix, lower=lower, clean=False, overwrite_a=True)
     if failed:
@@ -149,8 +149,3 @@ def _copy_to_upper(matrix):
         square = matrix[start:stop, start:stop]
         np.copyto(square, square.T.copy(), where=above[: stop - start, : stop - start])
         matrix[start:stop, stop:] = matrix[stop:, start:stop].T
-
-
-def _one_norm(matrix):
-    """Return the 1-norm of a matrix."""
-    return float(np.max(np.abs(matrix).sum(axis=0), initial=0.0))
