@@ -38,7 +38,7 @@ from _environment import environment
 from scipy.stats import norm, spearmanr
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_sketchgn import SketchGNRegressor, _regressor
+from sklearn_sketchgn import SketchGNRegressor, _fitting
 
 LEVEL = 0.90
 COLUMNS = ("coverage", "rank", "gain", "extra", "MB")
@@ -61,8 +61,8 @@ def measure(data, split, parameters):
     """Fit one split and return its record."""
     X, y, X_test, y_test = data.split(split)
     model = SketchGNRegressor(random_state=split, **parameters)
-    original, seconds = _regressor.fit_uncertainty, []
-    _regressor.fit_uncertainty = timed(original, seconds)
+    original, seconds = _fitting.fit_uncertainty, []
+    _fitting.fit_uncertainty = timed(original, seconds)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -70,7 +70,7 @@ def measure(data, split, parameters):
             model.fit(X, y)
             total = time.process_time() - start
     finally:
-        _regressor.fit_uncertainty = original
+        _fitting.fit_uncertainty = original
     mean, std = model.predict(X_test, return_std=True)
     if std.shape != y_test.shape or not (np.isfinite(std).all() and (std > 0).all()):
         raise ValueError(f"standard deviations of shape {std.shape}, or not finite and positive")

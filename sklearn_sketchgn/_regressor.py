@@ -22,11 +22,11 @@ from ._compat import (
 )
 from ._diagnosis import diagnose, troubles
 from ._export import to_mlp_regressor
+from ._fitting import check_resume, fit_members
 from ._losses import LOSSES, bounded_exp
-from ._members import combine, train_members
-from ._network import initialise, initialise_paper
+from ._members import combine
 from ._pickling import stamped, unstamped
-from ._plan import auto_batch_size, count_groups
+from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
@@ -34,8 +34,8 @@ from ._strategies import resolve_strategy
 from ._streaming import Stream, advance, can_stream, check_stream, stream_after_fit
 from ._tables import select_rows
 from ._training import STOP_REASONS
-from ._training_data import check_all_rows, order_matters, training_data
-from ._uncertainty import fit_uncertainty, standard_deviation
+from ._training_data import check_all_rows, order_matters
+from ._uncertainty import standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
     normalised_weights,
@@ -353,7 +353,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             )
             check_stream(self, stream, y.shape[1])
             check_all_rows(X, self.batch_size)
-            if self.batch_size == "auto":
+            if settings.batch_size == "auto":
                 settings.batch_size = auto_batch_size(y.shape[1])
             seed = None
             if stream is None:
@@ -361,17 +361,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 self.out_activation_ = "identity"
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
             curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
-            stream, scaling, outcomes = advance(
-                stream,
-                settings,
-                X,
-                y,
-                weight,
-                width=self.width,
-                n_members=self.n_members,
-                seed=seed,
-                n_jobs=self.n_jobs,
-            )
+            stream, scaling, outcomes = advance(stream, settings, X, y, weight, seed=seed)
             folded = self._keep(settings, scaling, outcomes)
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
@@ -500,9 +490,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         loss_function.check_targets(y)
         if held_out is not None:
             loss_function.check_targets(held_out[1])
-        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+        scaling, resume = self._resumed(settings, X.shape[1], n_outputs)
         if resume:
-            scaling, moments = resume[0], (self._stream.x, self._stream.y)
+            moments = self._stream.x, self._stream.y
         else:
             moments = fit_moments(X, weight), fit_moments(y, weight)
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
@@ -518,13 +508,20 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self, settings, given, rows, held_out, scaling, moments, rng, resume, flat, whole=None
     ):
         """Train, set the fitted attributes, and return the callbacks that are to be closed."""
-        X, y, weight = rows
+        X, y, _ = rows
         self._flat_target, self.n_outputs_ = flat, y.shape[1]
         self.out_activation_ = settings.loss_function.out_activation
         callbacks = CallbackObserver(self, given, scaling)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
-        outcomes = self._train(
-            settings, X, y, weight, held_out, scaling, rng, resume, observers, whole
+        settings, outcomes, self._uncertainty = fit_members(
+            settings,
+            rows,
+            held_out,
+            scaling,
+            rng,
+            resume=resume,
+            observers=observers,
+            whole=whole,
         )
         folded = self._keep(settings, scaling, outcomes)
         seed = int(rng.integers(2**31 - 1))
@@ -554,9 +551,13 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 f"{self.loss!r}."
             )
         return Settings(
+            width=self.width,
+            train_output=self.train_output,
+            n_members=self.n_members,
+            n_jobs=self.n_jobs,
             alpha=number(self.alpha),
             damping=number(self.damping),
-            batch_size=number(self.batch_size),
+            batch_size=self.batch_size,
             momentum=self.momentum,
             max_iter=number(self.max_iter),
             tol=self.tol,
@@ -584,81 +585,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         validation = (select_rows(X, held_out), y[held_out], weight[held_out])
         return select_rows(X, kept), y[kept], weight[kept], validation
 
-    def _train(self, settings, X, y, weight, held_out, scaling, rng, resume, observers, whole=None):
-        if self.batch_size == "auto":
-            searching = settings.alpha is None and resume is None
-            n_groups = count_groups(len(y), self.width, self.train_output) if searching else 1
-            settings.batch_size = auto_batch_size(y.shape[1], len(y), n_groups)
-        one_batch = settings.batch_size is None or len(y) <= settings.batch_size
-        dtype = np.float64 if one_batch else np.float32
-        target_scaling = settings.loss_function.target_scaling(scaling)
-        ones, validation = self.train_output, None
-        data = training_data(target_scaling, X, y, weight, dtype, ones=ones, hold=one_batch)
-        if held_out is not None:
-            X_val, y_val, weight_val = held_out
-            # Rows that the scaling does not come from may lie beyond float32.
-            with np.errstate(over="ignore"):
-                validation = training_data(
-                    target_scaling, X_val, y_val, weight_val, dtype, ones=ones
-                )
+    def _resumed(self, settings, n_features, n_outputs):
+        """Return (scaling, trainings) of the fit that this one goes on from, or (None, None)."""
+        resume = getattr(self, "_resume", None) if self.warm_start else None
         if resume is None:
-            make = initialise if self.train_output else initialise_paper
-            shape = (self.width, data.rows.shape[1], y.shape[1])
-            starts = [
-                (make(*shape, member), None, member) for member in _spawn(rng, self.n_members)
-            ]
-        else:
-            generators = _spawn(rng, self.n_members)
-            starts = [
-                (training.network, training, member)
-                for training, member in zip(resume[1], generators, strict=True)
-            ]
-        starts = [(network.astype(dtype), *rest) for network, *rest in starts]
-        outcomes = train_members(
-            settings,
-            data,
-            scaling,
-            starts,
-            validation=validation,
-            n_jobs=self.n_jobs,
-            observers=observers,
-            whole=whole,
-        )
-        self._uncertainty = fit_uncertainty(
-            outcomes,
-            data,
-            validation,
-            scaling,
-            batch_size=settings.batch_size,
-            rng=rng.spawn(1)[0],
-            n_jobs=self.n_jobs,
-        )
-        return outcomes
-
-    def _resumed(self, n_features, n_outputs):
-        """Return (scaling, trainings) of the last fit if they match, else None."""
-        resume = getattr(self, "_resume", None)
-        if resume is None:
-            return None
-        scaling, trainings = resume
-        network = trainings[0].network
-        expected = (
-            self.n_members, self.width, n_features, n_outputs, self.train_output, self.loss
-        )  # fmt: skip
-        found = (
-            len(trainings),
-            len(network.hidden),
-            len(scaling.x_mean),
-            len(scaling.y_mean),
-            network.train_output,
-            trainings[0].loss_function.name,
-        )
-        if found != expected:
-            raise ValueError(
-                "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
-                f"n_outputs, train_output, loss) was {found} and is {expected}. "
-                "Set warm_start=False."
-            )
+            return None, None
+        check_resume(resume, settings, n_features, n_outputs)
         return resume
 
     def _keep(self, settings, scaling, outcomes):
@@ -716,7 +648,3 @@ def _fits_float32(values):
 
 def _geometric_mean(values):
     return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
-
-
-def _spawn(rng, n_members):
-    return [rng] if n_members == 1 else rng.spawn(n_members)

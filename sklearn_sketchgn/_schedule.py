@@ -28,11 +28,19 @@ _EXACT = 1e-14
 
 @dataclass
 class Settings:
-    """Hyperparameters of one fit after validation; None stands for "auto" where it says so."""
+    """Hyperparameters of one fit after validation.
 
+    None stands for "auto" but for the batch size, where it means all rows; there "auto" has to be
+    replaced by a number before training.
+    """
+
+    width: int
+    train_output: bool
+    n_members: int
+    n_jobs: int | None
     alpha: float | None
     damping: float | None
-    batch_size: int | None
+    batch_size: Any
     momentum: float
     max_iter: int | None
     tol: float

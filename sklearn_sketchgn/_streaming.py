@@ -85,7 +85,7 @@ def stream_after_fit(x, y, n_rows, seed, folded, alpha):
     return Stream(x, y, n_rows, seed, folded, [None] * len(folded), alpha, n_rows, n_rows)
 
 
-def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jobs=None):
+def advance(stream, settings, X, y, weight, *, seed=None):
     """Learn from one block, and return the new stream, its scaling and outcomes by member.
 
     Nothing of ``stream`` is changed, so that an error leaves it usable. The new one still lacks
@@ -99,12 +99,8 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
         Hyperparameters; those that plan a whole fit play no part.
     X, y, weight : ndarray
         The block: shapes (n_samples, n_features), (n_samples, n_outputs), (n_samples,).
-    width, n_members : int
-        Neurons of a network, and number of networks.
     seed : int or None
         For the first block.
-    n_jobs : int or None
-        Threads.
 
     Returns
     -------
@@ -118,9 +114,7 @@ def advance(stream, settings, X, y, weight, *, width, n_members, seed=None, n_jo
     """
     # Units that differ by many orders of magnitude overflow; what comes of it is checked.
     with np.errstate(over="ignore", invalid="ignore"):
-        stream, scaling, outcomes = _advance(
-            stream, settings, X, y, weight, width, n_members, seed, n_jobs
-        )
+        stream, scaling, outcomes = _advance(stream, settings, X, y, weight, seed)
         followed = all(
             _is_finite_on(X, *scaling.fold(outcome.training.network)) for outcome in outcomes
         )
@@ -145,7 +139,7 @@ def _is_finite_on(X, coefs, intercepts):
     return bool(np.isfinite(predicted).all() and all(np.isfinite(c).all() for c in coefs))
 
 
-def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
+def _advance(stream, settings, X, y, weight, seed):
     before = stream and stream.scaling()
     weight, unit = normalised_weights(weight)
     stream = _with_rows(stream, X, y, weight, unit, seed)
@@ -156,8 +150,8 @@ def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
     in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64
     data = training_data(scaling, X, y, weight, dtype, ones=True, hold=not in_batches)
-    generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(n_members)
-    starts = _starts(stream, before, scaling, width, n_members, dtype)
+    generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(settings.n_members)
+    starts = _starts(stream, before, scaling, settings, dtype)
     trainings = [
         _training(settings, len(y) / size, scaling, stream, unit, network, step, rng)
         for (network, step), rng in zip(starts, generators, strict=True)
@@ -169,7 +163,7 @@ def _advance(stream, settings, X, y, weight, width, n_members, seed, n_jobs):
         training.alpha = stream.alpha
         return _pass_over(training, data, rows, learn=learn)
 
-    outcomes = run_members(run, [(training,) for training in trainings], n_jobs=n_jobs)
+    outcomes = run_members(run, [(training,) for training in trainings], n_jobs=settings.n_jobs)
     return stream, scaling, outcomes
 
 
@@ -187,12 +181,12 @@ def _with_rows(stream, X, y, weight, unit, seed):
     )
 
 
-def _starts(stream, before, scaling, width, n_members, dtype):
+def _starts(stream, before, scaling, settings, dtype):
     """Return (network, last step) of every member in units of the new scaling."""
-    n_features, n_outputs = len(stream.x.mean), len(stream.y.mean)
+    width, n_features, n_outputs = settings.width, len(stream.x.mean), len(stream.y.mean)
     if not stream.folded:
         # The same draw whatever the blocks were while warming up.
-        generators = np.random.default_rng([stream.seed, 0]).spawn(n_members)
+        generators = np.random.default_rng([stream.seed, 0]).spawn(settings.n_members)
         drawn = [initialise(width, n_features + 1, n_outputs, rng) for rng in generators]
         return [(network.astype(dtype), None) for network in drawn]
     starts = []

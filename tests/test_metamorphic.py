@@ -74,7 +74,7 @@ def test_columns_may_be_permuted_with_the_initial_weights(parameters, diabetes, 
         hidden = network.hidden[:, [*order, n_features - 1]]
         return Network(hidden, network.output, network.intercept)
 
-    monkeypatch.setattr("sklearn_sketchgn._regressor.initialise", permuted)
+    monkeypatch.setattr("sklearn_sketchgn._fitting.initialise", permuted)
     found = clone(model).fit(X[:, order], y).predict(X[:, order])
     np.testing.assert_allclose(found, expected, rtol=1e-7)
 
@@ -90,7 +90,7 @@ def test_a_column_of_zeros_changes_nothing_but_the_start(parameters, diabetes, m
         hidden = np.insert(network.hidden, 3, 0.0, axis=1)
         return Network(hidden, network.output, network.intercept)
 
-    monkeypatch.setattr("sklearn_sketchgn._regressor.initialise", widened)
+    monkeypatch.setattr("sklearn_sketchgn._fitting.initialise", widened)
     constant = np.insert(X, 3, 7.0, axis=1)
     np.testing.assert_allclose(clone(model).fit(constant, y).predict(constant), expected, rtol=1e-7)
 

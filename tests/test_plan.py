@@ -17,7 +17,21 @@ from sklearn_sketchgn.solvers import Direct
 
 
 def planned(n_samples, *, max_iter=None, batch_size=256, width=64, **options):
-    settings = Settings(None, None, batch_size, 0.9, max_iter, 1e-4, 10, Direct(), None)
+    settings = Settings(
+        width=width,
+        train_output=True,
+        n_members=1,
+        n_jobs=None,
+        alpha=None,
+        damping=None,
+        batch_size=batch_size,
+        momentum=0.9,
+        max_iter=max_iter,
+        tol=1e-4,
+        n_iter_no_change=10,
+        solver=Direct(),
+        sketch=None,
+    )
     network = initialise(width, 9, 1, np.random.default_rng(0))
     return plan_steps(settings, n_samples, network, **{"searching": True, **options})
 

@@ -102,7 +102,8 @@ def test_a_block_goes_on_with_the_moved_step(friedman):
     stream = quick().partial_fit(X[:300], y[:300])._stream
     later = _streaming._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), 1.0, None)
     before, after = stream.scaling(), later.scaling()
-    ((network, step),) = _streaming._starts(later, before, after, 16, 1, np.float64)
+    settings = quick()._settings()
+    ((network, step),) = _streaming._starts(later, before, after, settings, np.float64)
     expected = _streaming._moved_step(stream.steps[0], network, before, after)
     np.testing.assert_array_equal(step, expected)
     assert np.linalg.norm(step - stream.steps[0]) > 0.1 * np.linalg.norm(step)

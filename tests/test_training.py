@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
@@ -281,18 +280,6 @@ def test_automatic_batch_size(n_outputs, expected):
     assert auto_batch_size(n_outputs, expected, n_groups=4) == expected
     assert auto_batch_size(n_outputs, expected + 1, n_groups=1) == expected
     assert auto_batch_size(n_outputs, expected + 1, n_groups=2) == max(64, expected // 2)
-
-
-def test_the_batch_size_that_is_taken(rng):
-    X = rng.standard_normal((300, 2))
-    y = np.sin(X[:, 0])
-    quick = SketchGNRegressor(max_iter=2, width=32, random_state=0, warm_start=True)
-    assert quick.fit(X, y).batch_size_ == 128
-    assert quick.fit(X, y).batch_size_ == 256  # goes on as one network
-    assert clone(quick).fit(X[:256], y[:256]).batch_size_ == 256
-    assert clone(quick).set_params(alpha=1.0).fit(X, y).batch_size_ == 256
-    assert clone(quick).set_params(width=31).fit(X, y).batch_size_ == 256
-    assert clone(quick).set_params(batch_size=100).fit(X, y).batch_size_ == 100
 
 
 # The estimator's fit ------------------------------------------------------------------------------

@@ -224,7 +224,7 @@ def test_predictions_do_not_depend_on_it(fitted, diabetes, monkeypatch):
     mean, _ = fitted.predict(X, return_std=True)
     np.testing.assert_array_equal(mean, fitted.predict(X))
     monkeypatch.setattr(
-        "sklearn_sketchgn._regressor.fit_uncertainty", lambda *args, **kwargs: "it was not wanted"
+        "sklearn_sketchgn._fitting.fit_uncertainty", lambda *args, **kwargs: "it was not wanted"
     )
     np.testing.assert_array_equal(quick().fit(X, y).predict(X), mean)
 

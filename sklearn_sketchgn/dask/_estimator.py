@@ -320,9 +320,9 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         size = min(self.sample_size, raw.n_rows) if distributed else raw.n_rows
         entropy = rng.bit_generator.seed_seq.entropy
         X_sample, y_sample, weight = raw.sample(size, [entropy, _SAMPLE_KEY])
-        resume = self._resumed(X.shape[1], n_outputs) if self.warm_start else None
+        scaling, resume = self._resumed(settings, X.shape[1], n_outputs)
         if resume:
-            scaling, moments = resume[0], (self._stream.x, self._stream.y)
+            moments = self._stream.x, self._stream.y
         else:
             moments = raw.x, raw.y
             scaling = scaling_of(*moments, scale_inputs=self.train_output)

@@ -1,0 +1,132 @@
+"""From validated tables to trained members: scaled samples, first networks, standard deviation."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ._members import train_members
+from ._network import initialise, initialise_paper
+from ._plan import auto_batch_size, count_groups
+from ._training_data import training_data
+from ._uncertainty import fit_uncertainty
+
+
+def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observers=(), whole=None):
+    """Train all members of a fit, and estimate their standard deviation.
+
+    Parameters
+    ----------
+    settings : Settings
+        Hyperparameters.
+    rows : tuple of (X, y, weight)
+        Raw training rows.
+    held_out : tuple of (X, y, weight) or None
+        Raw rows that choose among the iterates.
+    scaling : Scaling
+        Standardises both.
+    rng : numpy.random.Generator
+        The first networks are drawn from it before anything else.
+    resume : list of Training or None
+        The members of an earlier fit, to go on from.
+    observers : sequence of callables
+        See :func:`~._schedule.train`.
+    whole : DistributedTable or None
+        All rows, if ``rows`` is a sample of them.
+
+    Returns
+    -------
+    settings : Settings
+        With the size of the batches in place of "auto".
+    outcomes : list of Outcome
+        One a member.
+    uncertainty : Uncertainty or str
+        See :func:`~._uncertainty.fit_uncertainty`.
+    """
+    settings = _with_batch_size(settings, rows, resume)
+    data, validation = _scaled(settings, rows, held_out, scaling)
+    outcomes = train_members(
+        settings,
+        data,
+        scaling,
+        _starts(settings, data, rng, resume),
+        validation=validation,
+        n_jobs=settings.n_jobs,
+        observers=observers,
+        whole=whole,
+    )
+    uncertainty = fit_uncertainty(
+        outcomes,
+        data,
+        validation,
+        scaling,
+        batch_size=settings.batch_size,
+        rng=rng.spawn(1)[0],
+        n_jobs=settings.n_jobs,
+    )
+    return settings, outcomes, uncertainty
+
+
+def check_resume(resume, settings, n_features, n_outputs):
+    """Raise ValueError unless a fit can go on from the (scaling, trainings) of the last one."""
+    scaling, trainings = resume
+    network = trainings[0].network
+    expected = (
+        settings.n_members,
+        settings.width,
+        n_features,
+        n_outputs,
+        settings.train_output,
+        settings.loss_function.name,
+    )
+    found = (
+        len(trainings),
+        len(network.hidden),
+        len(scaling.x_mean),
+        len(scaling.y_mean),
+        network.train_output,
+        trainings[0].loss_function.name,
+    )
+    if found != expected:
+        raise ValueError(
+            "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
+            f"n_outputs, train_output, loss) was {found} and is {expected}. "
+            "Set warm_start=False."
+        )
+
+
+def _with_batch_size(settings, rows, resume):
+    if settings.batch_size != "auto":
+        return settings
+    n_samples, n_outputs = rows[1].shape
+    searching = settings.alpha is None and resume is None
+    n_groups = count_groups(n_samples, settings.width, settings.train_output) if searching else 1
+    return replace(settings, batch_size=auto_batch_size(n_outputs, n_samples, n_groups))
+
+
+def _scaled(settings, rows, held_out, scaling):
+    """Return the TrainingData of the training rows and of the held-out ones, or None for these."""
+    X, y, weight = rows
+    one_batch = settings.batch_size is None or len(y) <= settings.batch_size
+    dtype, ones = np.float64 if one_batch else np.float32, settings.train_output
+    scaling = settings.loss_function.target_scaling(scaling)
+    data = training_data(scaling, X, y, weight, dtype, ones=ones, hold=one_batch)
+    if held_out is None:
+        return data, None
+    X, y, weight = held_out
+    # Rows that the scaling does not come from may lie beyond float32.
+    with np.errstate(over="ignore"):
+        return data, training_data(scaling, X, y, weight, dtype, ones=ones)
+
+
+def _starts(settings, data, rng, resume):
+    """Return (network, training to go on from or None, generator) of every member."""
+    n_members, dtype = settings.n_members, data.rows.dtype
+    generators = [rng] if n_members == 1 else rng.spawn(n_members)
+    if resume is not None:
+        return [
+            (training.network.astype(dtype), training, member)
+            for training, member in zip(resume, generators, strict=True)
+        ]
+    make = initialise if settings.train_output else initialise_paper
+    shape = (settings.width, data.rows.shape[1], data.targets.shape[1])
+    return [(make(*shape, member).astype(dtype), None, member) for member in generators]
