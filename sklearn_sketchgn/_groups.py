@@ -115,13 +115,13 @@ def gather(training, parts):
     """Give a fit the mean of its groups' networks and last steps, and the steps they have taken."""
     if parts[0] is training:
         return
-    training.network = _mean([part.network for part in parts])
+    training.network = mean_network([part.network for part in parts])
     training.alpha = parts[0].alpha
     steps = [part.previous_step for part in parts]
     training.previous_step = None
     if all(step is not None for step in steps):
         moves = [p.network.with_parameters(step) for p, step in zip(parts, steps, strict=True)]
-        training.previous_step = _mean(moves).parameters()
+        training.previous_step = mean_network(moves).parameters()
     for i in range(len(training.history["objective"]), len(parts[0].history["objective"])):
         entries = {key: [part.history[key][i] for part in parts] for key in HISTORY_KEYS}
         events = dict.fromkeys(event for event in entries["events"] if event)
@@ -138,8 +138,27 @@ def gather(training, parts):
         )
 
 
-def _mean(networks):
+def separate(network, n_groups):
+    """Return as many networks whose mean this one is, each of neurons that lie side by side.
+
+    They are as large as those that :func:`split` makes and, but for the intercepts, those that
+    :func:`mean_network` was made of.
+    """
+    if n_groups == 1:
+        return [network]
+    size = network.hidden.dtype.type(n_groups**0.5)
+    half, odd = divmod(len(network.hidden), 2)
+    widths = [2 * len(pairs) for pairs in np.array_split(np.arange(half), n_groups)]
+    widths[0] += odd
+    ends = np.cumsum(widths)[:-1]
+    parts = zip(np.split(network.hidden, ends), np.split(network.output, ends), strict=True)
+    return [Network(size * hidden, size * output, network.intercept) for hidden, output in parts]
+
+
+def mean_network(networks):
     """Return the mean of several networks as one of all their neurons."""
+    if len(networks) == 1:
+        return networks[0]
     size = networks[0].hidden.dtype.type(len(networks) ** -0.5)
     return Network(
         size * np.concatenate([network.hidden for network in networks]),

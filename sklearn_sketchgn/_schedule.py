@@ -62,6 +62,8 @@ class Outcome:
     validation_loss_curve: list = field(default_factory=list)
     #: Steps taken before each entry of the curves.
     loss_steps: list = field(default_factory=list)
+    #: Groups that the neurons were trained in.
+    n_groups: int = 1
 
 
 def train(
@@ -117,7 +119,8 @@ def train(
         # Of a constant target the mean is all there is to learn, and nothing went wrong.
         if reason not in ("interrupted", "memory") and not exact:
             reason = "worse"
-    return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps)
+    n_groups = 1 if search is None else len(search.groups)
+    return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
 
 
 def _run_phases(training, data, plan, watch, search, whole):

@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._batch_phase import run_groups
-from sklearn_sketchgn._groups import gather, split
+from sklearn_sketchgn._groups import gather, separate, split
 from sklearn_sketchgn._network import Network, initialise, initialise_paper
 from sklearn_sketchgn._penalty import PenaltySearch
 from sklearn_sketchgn._training import HISTORY_KEYS, Training
@@ -82,6 +82,20 @@ def test_the_mean_of_the_groups_is_one_network_of_the_same_penalty(width, rng):
     squares = [np.sum(p.network.hidden**2) + np.sum(p.network.output**2) for p in parts]
     size = np.sum(whole.network.hidden**2) + np.sum(whole.network.output**2)
     assert size == pytest.approx(np.mean(squares))
+
+
+@pytest.mark.parametrize("width", [32, 35])
+@pytest.mark.parametrize("n_groups", [1, 3])
+def test_the_groups_of_a_mean_can_be_separated_again(width, n_groups, rng):
+    whole = fit_at_start(rng, width, n_outputs=2)
+    parts = split(whole, n_groups)
+    disturbed(parts, rng)
+    gather(whole, parts)
+    found = separate(whole.network, n_groups)
+    for network, part in zip(found, parts, strict=True):
+        np.testing.assert_allclose(network.hidden, part.network.hidden, rtol=1e-12)
+        np.testing.assert_allclose(network.output, part.network.output, rtol=1e-12)
+        np.testing.assert_array_equal(network.intercept, whole.network.intercept)
 
 
 def test_the_last_step_of_the_mean_moves_it_as_those_of_the_groups_do(rng):

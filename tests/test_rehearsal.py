@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import Direct, _rehearsal
+from sklearn_sketchgn._groups import separate
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
@@ -13,7 +14,7 @@ from sklearn_sketchgn._training_data import TrainingData
 N_STEPS = 40
 
 
-def fitted(rng, n_outcomes=1):
+def fitted(rng, n_outcomes=1, n_groups=1):
     """Return data and outcomes of fits that are said to have taken forty steps."""
     rows = np.column_stack([rng.standard_normal((60, 3)), np.ones(60)])
     data = TrainingData(rows, np.sin(rows[:, :1]), np.ones(60))
@@ -32,7 +33,7 @@ def fitted(rng, n_outcomes=1):
             output_scale=np.ones(1),
         )
         training.history["damping"] = [0.04] * N_STEPS
-        outcomes.append(SimpleNamespace(training=training))
+        outcomes.append(SimpleNamespace(training=training, n_groups=n_groups))
     return data, outcomes
 
 
@@ -58,37 +59,47 @@ def test_held_out_rows_have_no_influence(batch_size, rng):
     assert np.abs(rehearsed(data, outcomes, held_out, batch_size) - expected).min() > 1
 
 
-def test_it_starts_halfway_and_is_short(rng, monkeypatch):
+def fresh_start(shape, rng):
+    """Return a fresh network of the shape of another, drawn from a group's generator."""
+    return initialise(len(shape.hidden), 4, 1, rng)
+
+
+def test_it_starts_between_the_fit_and_fresh_weights_and_is_short(rng, monkeypatch):
     starts = []
 
-    def run(training, data, *, n_steps, **_):
+    def run(trainings, tables, *, n_steps, **_):
+        (training,) = trainings
         starts.append((training.network.parameters().copy(), training.damping, n_steps))
 
-    monkeypatch.setattr(_rehearsal, "run_batches", run)
+    monkeypatch.setattr(_rehearsal, "run_groups", run)
     data, outcomes = fitted(rng)
     rehearsed(data, outcomes, np.arange(60) < 12)
     ((parameters, damping, n_steps),) = starts
     final = outcomes[0].training.network
-    fresh = initialise(8, 4, 1, np.random.default_rng(0).spawn(1)[0])
-    np.testing.assert_allclose(parameters, 0.5 * final.parameters() + 0.5 * fresh.parameters())
+    member_rng = np.random.default_rng(0).spawn(1)[0]
+    fresh = fresh_start(final, member_rng.spawn(1)[0])
+    np.testing.assert_allclose(parameters, 0.4 * final.parameters() + 0.6 * fresh.parameters())
     assert damping == 0.04
     assert n_steps == 6
 
 
-def test_members_are_averaged(rng, monkeypatch):
-    monkeypatch.setattr(_rehearsal, "run_batches", lambda *args, **kwargs: None)
-    data, outcomes = fitted(rng, n_outcomes=3)
+def test_groups_and_members_are_averaged(rng, monkeypatch):
+    tables = []
+    monkeypatch.setattr(_rehearsal, "run_groups", lambda _, kept, **__: tables.append(kept))
+    data, outcomes = fitted(rng, n_outcomes=3, n_groups=2)
     held_out = np.arange(60) < 12
-    # Members draw from the generators that the first is spawned from, in order.
+    # Members draw from the generators that the first is spawned from, in order, and so do groups.
     generators = np.random.default_rng(0).spawn(3)
     expected = np.zeros((60, 1))
     for outcome, member_rng in zip(outcomes, generators, strict=True):
-        final = outcome.training.network
-        fresh = initialise(8, 4, 1, member_rng)
-        halfway = final.with_parameters(0.5 * final.parameters() + 0.5 * fresh.parameters())
-        expected += halfway.evaluate(data.rows) / 3
+        groups = separate(outcome.training.network, 2)
+        for group, group_rng in zip(groups, member_rng.spawn(2), strict=True):
+            fresh = fresh_start(group, group_rng)
+            start = 0.4 * group.parameters() + 0.6 * fresh.parameters()
+            expected += group.with_parameters(start).evaluate(data.rows) / 6
     np.testing.assert_allclose(rehearsed(data, outcomes, held_out), expected, atol=1e-12)
     assert np.abs(expected).max() > 0.1
+    assert [[len(kept) for kept in groups] for groups in tables] == [[48, 48]] * 3
 
 
 def test_about_a_fifth_of_the_distinct_rows_is_held_out(rng):

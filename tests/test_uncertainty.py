@@ -338,13 +338,13 @@ def test_validation_rows_are_used_instead_of_a_rehearsal(diabetes, monkeypatch):
 @pytest.mark.parametrize(("n_samples", "most"), [(277, 139), (250, 250), (600, 200)])
 def test_a_rehearsal_takes_no_larger_batches_than_the_fit(n_samples, most, rng, monkeypatch):
     sizes = []
-    original = _rehearsal.run_batches
+    original = _rehearsal.run_groups
 
-    def note(training, *args, **kwargs):
-        original(training, *args, **kwargs)
-        sizes.extend(training.history["batch_size"])
+    def note(trainings, *args, **kwargs):
+        original(trainings, *args, **kwargs)
+        sizes.extend(trainings[0].history["batch_size"])
 
-    monkeypatch.setattr(_rehearsal, "run_batches", note)
+    monkeypatch.setattr(_rehearsal, "run_groups", note)
     X = rng.standard_normal((n_samples, 3))
     quick().fit(X, X[:, 0])
     assert 0.6 * most < max(sizes) <= most
