@@ -12,7 +12,7 @@ full step; `kept` is CG that goes on with the Cholesky factor that `Direct` made
     python benchmarks/steps.py --out steps.json --cases --plot steps.png
         nothing is run: tables, cost model and plot from the JSON
 
-The JSON is a cache of records; a case that is run again replaces its record. Before anything is
+The JSON keeps all records; a case that is run again replaces its record. Before anything is
 timed the steps are compared: each must be within 1e-3 of the direct one, and CG runs at the
 largest tol of 1e-3, 1e-4, ... that reaches this (`tol` in the JSON). Times are minima over rounds
 in which the solvers take turns; the peak of a square matrix product is measured before each case.
@@ -248,7 +248,7 @@ def parts(jacobian, state, ridge):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", required=True, type=Path, help="JSON of records, a cache")
+    parser.add_argument("--out", required=True, type=Path, help="JSON of records, extended")
     groups = ["wide", "tall", "slopes", "minibatch", "grid"]
     parser.add_argument("--cases", nargs="*", default=groups, choices=groups)
     parser.add_argument("--full", action="store_true", help="the largest sizes as well")

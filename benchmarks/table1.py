@@ -14,7 +14,7 @@ solver at tol 1e-3 without penalty, damped by 1e-6 of the mean of diag(J J'), as
 the baselines is; it keeps its factor from step to step, and its sketches are CountSketches.
 float32, one thread. A method that is not at the loss after `--budget` processor seconds has not
 reached it. `peers` take full-batch steps on the same network, at their default settings.
-The JSON is a cache; a method that is run again replaces its record.
+The JSON keeps all records; a method that is run again replaces its record.
 """
 
 import os
@@ -181,7 +181,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     names = [*TABLE, *PEERS, *GROUPS]
-    parser.add_argument("--out", required=True, type=Path, help="JSON of records, a cache")
+    parser.add_argument("--out", required=True, type=Path, help="JSON of records, extended")
     parser.add_argument("--methods", nargs="*", default=["table"], choices=names, metavar="M")
     parser.add_argument("--budget", type=float, default=60.0, help="processor seconds a method")
     parser.add_argument("--n", type=int, default=N, help="rows of the run to a loss")

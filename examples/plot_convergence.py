@@ -2,7 +2,7 @@
 Watching convergence
 ====================
 
-A fit has two phases: 1200 to 3600 steps on batches of rows, in cycles of falling length, and then a
+A fit has two phases: 1500 to 5400 steps on batches of rows, in cycles of falling length, and then a
 few steps on all rows, whose damping adapts.
 :class:`~sklearn_sketchgn.ConvergenceDisplay` shows both. The table is a surrogate of a simulator:
 the distance of a robot's hand from its shoulder, by the angles and lengths of four joints.
@@ -38,7 +38,7 @@ X_val, y_val = arm(500)
 # again: with the penalty that was chosen there is little for early stopping to prevent.
 #
 # The saw teeth are no accident. Each begins a cycle of 300 steps with full length, under another
-# penalty, while a fifth of the rows is held out to judge it. In the last, longer one these rows
+# penalty, while a quarter of the rows is held out to judge it. In the last, longer one these rows
 # join, and the loss counts rows that the network has not learnt from. A fixed ``alpha`` holds
 # nothing out, and has no cycles.
 

@@ -74,17 +74,18 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     alpha : "auto" or float >= 0, default="auto"
         L2 penalty in units of the full sum of weights, on standardised inputs and targets, as in
         MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" adjusts
-        it during the first part of the batches, by rows that are held out meanwhile; up to 8192
-        rows, the neurons are trained in up to four groups with other rows held out each, and
+        it during the first part of the batches, by rows that are held out meanwhile; up to 8191
+        rows, the neurons are trained in two to four groups with other rows held out each, and
         averaged.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04.
     batch_size : "auto", int or None, default="auto"
-        Rows of a batch; "auto" is 256, for tables between 257 and 8191 rows whose ``alpha`` is
-        searched for 128, fewer for more than two outputs. None takes adaptive steps
-        on all rows only (not for a sparse or memory-mapped X of more than 67 million numbers). A
-        table that fits in one batch is trained on all rows in float64.
+        Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
+        outputs, and half of it where the neurons are trained in groups and the table does not fit
+        in one batch. None takes adaptive steps on all rows only (not for a sparse or memory-mapped
+        X of more than 67 million numbers). A table that fits in one batch is trained on all rows
+        in float64.
     momentum : float in [0, 1), default=0.9
         Weight of the last step inside the subproblem of the next one.
     train_output : bool, default=True
@@ -92,10 +93,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         inputs (normalise the rows yourself).
     max_iter : "auto" or int, default="auto"
         Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
-        1500 to 5400 on batches while ``alpha`` is searched for, about 1500 if it is given (whole
-        epochs), then at most 10 on all rows, fewer or none where they would cost more than half of
-        the batches; with ``batch_size=None`` at most 200. A sparse or memory-mapped X of more than
-        67 million numbers takes steps on batches only.
+        1500 to 5400 on batches if ``alpha`` is searched for, about 1500 if it is given (rounded to
+        whole epochs, at least one), then at most 10 on all rows, fewer or none where they would
+        cost more than half of 1500 batches; with ``batch_size=None`` at most 200. A sparse or
+        memory-mapped X of more than 67 million numbers takes steps on batches only.
     tol : float, default=1e-4
         Relative decrease of the objective below which the phase on all rows ends; also the
         relative improvement that early stopping asks for.
@@ -105,8 +106,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     validation_fraction : float in (0, 1), default=0.1
         Fraction of the rows to hold out.
     n_iter_no_change : int, default=10
-        Epochs (steps on all rows) without improvement that end an early-stopped fit, counted
-        from the middle of the last fall of the step lengths on.
+        Epochs (steps on all rows) without improvement that end an early-stopped fit, counted in
+        the second half of the steps that follow the search for ``alpha``.
     n_members : int, default=1
         Number of networks of ``width`` neurons that are trained from different starts and
         averaged into one network of ``n_members * width`` neurons.
@@ -120,6 +121,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         deviation.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping and momentum.
+        ``alpha="auto"`` is not searched for again.
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
     verbose : int, default=0
@@ -134,7 +136,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     n_iter_ : int
         Steps taken.
     loss_ : float
-        Last entry of ``loss_curve_``.
+        Last entry of ``loss_curve_``. (With held-out rows the network that is kept may be an
+        earlier one.)
     loss_curve_ : list of float
         Mean loss: half the mean squared error in the units of ``y ** 2``, the mean Huber loss in
         these units, or half the mean Poisson deviance in the units of ``y``. The first entry is

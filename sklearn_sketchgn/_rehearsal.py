@@ -54,8 +54,8 @@ def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):
     """
     kept = data.part(~held_out)
     if batch_size is not None:
-        # Those of the fit are of equal size. Larger ones would cost more than the fit's steps: 222
-        # rows of 277 fit into one batch of 256, where the fit took two of 139.
+        # Those of the fit are of equal size. Larger ones would cost more than the fit's steps: 240
+        # rows of 300 fit into two batches of 128, where the fit took three of 100.
         batch_size = ceil(len(data) / ceil(len(data) / batch_size))
 
     def run(outcome, member_rng):

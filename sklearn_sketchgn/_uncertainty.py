@@ -1,16 +1,16 @@
 """Predictive standard deviation: a linearised Laplace approximation, calibrated on unseen rows.
 
-Around the fitted network f(x; theta + p) = f(x) + j(x)'p. With noise of variance s^2 and a prior
-p ~ N(0, s^2 / ridge I) the posterior covariance of p is s^2 (J'J + ridge I)^-1, and
+Around the fitted network f(x; theta + p) = f(x) + j(x)'p. With noise of variance sigma^2 and a
+prior p ~ N(0, sigma^2 / ridge I) the posterior covariance of p is sigma^2 (J'J + ridge I)^-1, and
 
-    std(x)^2 = s^2 V (1 + V j(x)' (J'J + ridge I)^-1 j(x)) exp(g(x)),
+    std(x)^2 = sigma^2 V (1 + V j(x)' (J'J + ridge I)^-1 j(x)) exp(g(x)),
 
 with V = 1 but for counts: their variance grows with the rate, V = exp(f), of which V^2 j'(..)j is
 the variance by the delta method. Rows of J are multiplied by the root of the loss's curvature.
 
-The ridge, s and the correction g are those under which errors on rows that were not trained on are
-most likely. (alpha is no substitute for the ridge: a fit ends long before the linearised problem
-is solved, and by its leave-one-out errors the bands would be several times too wide.)
+The ridge, sigma and the correction g are those under which errors on rows that were not trained on
+are most likely. (alpha is no substitute for the ridge: a fit ends long before the linearised
+problem is solved, and by its leave-one-out errors the bands would be several times too wide.)
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Uncertainty:
     ridge : float
         The ridge.
     noise : ndarray of shape (n_outputs,)
-        s^2 of every output.
+        sigma^2 of every output.
     log_weights : ndarray of shape (rank, n_outputs)
         g(x) = phi(x)' w for every output.
     log_range : ndarray of shape (2, n_outputs)

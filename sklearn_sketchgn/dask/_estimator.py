@@ -18,8 +18,8 @@ from . import _inputs, _predictions
 from ._raw_table import RawTable
 from ._rounds import running_client
 
-# The rows that the steps on batches visit with max_iter="auto" and the default batch size: a larger
-# sample would not be used once.
+# The rows that the steps on batches visit under a fixed alpha with the default batch size: a larger
+# sample would not be used once. (A search for alpha visits it three to four times.)
 SAMPLE_SIZE = BATCH_STEPS * auto_batch_size(1)
 
 # Sets the draw of the sample apart from all others of the same seed.
@@ -48,9 +48,9 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         Client of the cluster; None is the default one at the time of use. It is not pickled.
     sample_size : int, default=384000
         Most rows of the sample, drawn by ``random_state`` from every block in proportion to its
-        rows. The default is what the 1500 default steps on batches of 256 visit; 384,000 rows of
-        30 inputs take 95 MB. Tables with fewer targets than the network has parameters are
-        gathered whole, and fitted as :class:`SketchGNRegressor` fits them.
+        rows. The default is what the 1500 steps of a fixed ``alpha`` on batches of 256 visit;
+        384,000 rows of 30 inputs take 95 MB. Tables with fewer targets than the network has
+        parameters are gathered whole, and fitted as :class:`SketchGNRegressor` fits them.
     sketch : {"countsketch", "srht", "gaussian"} or Sketch, default="countsketch"
         As in :class:`SketchGNRegressor`. On all rows it is S = [S_1 S_2 ...] with an independent
         part for every block.
