@@ -46,5 +46,7 @@ def to_mlp_regressor(model):
     mlp.n_iter_ = model.n_iter_
     mlp.loss_ = float(model.loss_)
     mlp.loss_curve_ = [float(loss) for loss in model.loss_curve_]
+    mlp.best_loss_ = min(mlp.loss_curve_)
+    mlp._no_improvement_count = 0  # without these two it could not be trained on
     mlp.t_ = model.n_iter_
     return mlp

@@ -2,9 +2,11 @@
 
 import warnings
 from math import ceil
+from numbers import Real
 
 import numpy as np
 from scipy.linalg import LinAlgError
+from scipy.sparse import eye_array, issparse
 from scipy.sparse.linalg import aslinearoperator
 from sklearn.exceptions import ConvergenceWarning
 
@@ -25,7 +27,7 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
 
     Parameters
     ----------
-    A : array-like or LinearOperator of shape (n_rows, n_columns)
+    A : array-like, sparse matrix or LinearOperator of shape (n_rows, n_columns)
         Matrix of full column rank, ``n_rows >= n_columns``.
     y : array-like of shape (n_columns,)
         Right-hand side (A' b for the least-squares problem min ||A x - b||).
@@ -34,7 +36,8 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
     sketch : {"srht", "countsketch", "gaussian"} or Sketch, default="countsketch"
         Distribution of S.
     oversampling : float, default=4.0
-        Rows of S as a multiple of ``n_columns`` (at most ``n_rows`` rows are drawn).
+        Rows of S as a multiple of ``n_columns``. Where they would be as many as A has, A itself is
+        factored.
     rng : int, numpy.random.Generator or None, default=None
         Randomness of the sketch.
 
@@ -83,6 +86,8 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
     >>> bool(np.allclose(x, 1))
     True
     """
+    if issparse(A):
+        A = aslinearoperator(A)
     if not hasattr(A, "matvec"):
         A = np.asarray(A)
         if A.dtype.kind in "biu":
@@ -111,8 +116,11 @@ def _dtype(A):
 def _factor(A, operator, sketch, oversampling, rng):
     """Return the preconditioner from the QR of a sketch of A."""
     n_rows, n_columns = A.shape
-    size = min(ceil(oversampling * n_columns), n_rows)
-    drawn = draw_checked(sketch, size, n_rows, rng)
+    if oversampling * n_columns >= n_rows:
+        # A sketch would be no smaller than A, and may lose rank.
+        drawn = eye_array(n_rows, format="csr")
+    else:
+        drawn = draw_checked(sketch, ceil(oversampling * n_columns), n_rows, rng)
     sketched = _sketch_matrix(drawn, A, operator).astype(_dtype(A), copy=False)
     if not np.isfinite(sketched).all() or not sketched.any():
         # A matrix that takes ones to zero has dependent columns: the sketch is not to blame.
@@ -167,7 +175,7 @@ def _check_system(A, y, tol, oversampling):
         )
     if not np.isfinite(y).all() or (isinstance(A, np.ndarray) and not np.isfinite(A).all()):
         raise ValueError("A and y must be finite; got NaN or infinite values.")
-    if not tol > 0:
-        raise ValueError(f"tol must be a number > 0; got {tol!r}.")
-    if not oversampling > 1:
-        raise ValueError(f"oversampling must be a number > 1; got {oversampling!r}.")
+    for name, value, least in (("tol", tol, 0), ("oversampling", oversampling, 1)):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        if not number or not least < float(value) < np.inf:
+            raise ValueError(f"{name} must be a finite number > {least}; got {value!r}.")

@@ -83,10 +83,21 @@ def draw_checked(sketch, sketch_size, n_rows, rng):
     """Return ``sketch.draw(...)`` after checking what a user's own sketch may get wrong."""
     drawn = sketch.draw(sketch_size, n_rows, rng)
     shape = getattr(drawn, "shape", None)
-    if shape != (sketch_size, n_rows):
+    in_parts = getattr(sketch, "in_parts", False)
+    if shape != (sketch_size, n_rows) or not (in_parts or hasattr(drawn, "__matmul__")):
         raise ValueError(
             f"{sketch!r}.draw({sketch_size}, {n_rows}, rng) returned an object of shape {shape}; "
-            f"expected shape ({sketch_size}, {n_rows}). Correct the `sketch` strategy."
+            f"expected shape ({sketch_size}, {n_rows}) and an operator @. Correct the `sketch` "
+            "strategy."
+        )
+    if in_parts:
+        return drawn
+    column = drawn @ np.ones((n_rows, 1))  # little work beside the products that follow
+    if np.shape(column) != (sketch_size, 1) or column.dtype.kind != "f":
+        raise ValueError(
+            f"What {sketch!r}.draw({sketch_size}, {n_rows}, rng) returned makes of one column "
+            f"{type(column).__name__} of shape {np.shape(column)}; expected real numbers of shape "
+            f"({sketch_size}, 1). Correct the `sketch` strategy."
         )
     return drawn
 

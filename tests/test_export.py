@@ -58,6 +58,17 @@ def test_the_export_is_a_copy():
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer:sklearn.exceptions.ConvergenceWarning")
+def test_the_export_can_be_trained_on():
+    X, y = load_diabetes(return_X_y=True)
+    model = SketchGNRegressor(width=8, max_iter=20, random_state=0).fit(X, y)
+    before = model.to_mlp_regressor().loss_
+    exported = model.to_mlp_regressor().set_params(random_state=0)
+    assert exported.partial_fit(X, y).loss_ < 1.5 * before
+    again = model.to_mlp_regressor().set_params(warm_start=True, max_iter=2, random_state=0)
+    assert again.fit(X, y).loss_ < 1.5 * before
+
+
 def test_an_unfitted_estimator_has_nothing_to_export():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SketchGNRegressor().to_mlp_regressor()

@@ -1,5 +1,7 @@
 """Algorithm 2 of the paper for any tall matrix."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.linalg import LinAlgError, qr, solve_triangular
@@ -57,11 +59,22 @@ class Counting(Gaussian):
         return self
 
 
-@pytest.mark.parametrize(("oversampling", "size"), [(2, 40), (4.01, 81), (1000, 500)])
+@pytest.mark.parametrize(("oversampling", "size"), [(2, 40), (4.01, 81), (24.9, 498)])
 def test_sketch_has_the_size_asked_for(oversampling, size, rng):
     A, sizes = cases.incoherent(500, 20, rng), []
     fast_regression(A, A.T @ A[:, 0], sketch=Counting(sizes), oversampling=oversampling, rng=0)
     assert sizes == [(size, 500)]
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (10, 10), (5, 4), (500, 20)])
+def test_a_matrix_with_no_more_rows_than_its_sketch_is_factored_itself(shape, rng):
+    sizes = []
+    for _ in range(10):
+        A, x = rng.standard_normal(shape), rng.standard_normal(shape[1])
+        sketch = Counting(sizes)
+        found = fast_regression(A, A.T @ (A @ x), sketch=sketch, oversampling=25.0, rng=0)
+        np.testing.assert_allclose(A @ found, A @ x, atol=1e-6)
+    assert sizes == []
 
 
 @pytest.mark.parametrize("kind", [cases.incoherent, cases.coherent, cases.one_hot])
@@ -154,22 +167,56 @@ class Nothing(Gaussian):
         return np.zeros((sketch_size, n_rows))
 
 
-GOOD = np.eye(5, 3)
+class Drawn:
+    """What a mistaken sketch may draw: an operator whose products are wrong."""
+
+    def __init__(self, shape, product):
+        self.shape, self._product = shape, product
+
+    def __matmul__(self, A):
+        return self._product * np.ones((self.shape[0] + (self._product == 3), *A.shape[1:]))
+
+
+class Wrong(Gaussian):
+    def __init__(self, product=3):
+        self.product = product
+
+    def draw(self, sketch_size, n_rows, rng):
+        return Drawn((sketch_size, n_rows), self.product)
+
+
+class NoOperator(Gaussian):
+    def draw(self, sketch_size, n_rows, rng):
+        return SimpleNamespace(shape=(sketch_size, n_rows))
+
+
+GOOD = np.eye(20, 3)
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"A": GOOD.T}, ValueError, r"A must be a tall matrix.*got shape \(3, 5\)"),
+        ({"A": GOOD.T}, ValueError, r"A must be a tall matrix.*got shape \(3, 20\)"),
         ({"A": np.ones(5)}, ValueError, r"A must be a tall matrix.*got shape \(5,\)"),
         ({"A": np.ones((5, 0))}, ValueError, r"A must be a tall matrix.*got shape \(5, 0\)"),
         ({"A": GOOD * np.nan}, ValueError, "A and y must be finite"),
         ({"A": GOOD * 1j}, TypeError, "must be real numbers; got dtypes complex128"),
         ({"y": np.ones(5)}, ValueError, r"y must have shape \(3,\).*got \(5,\)"),
         ({"y": np.full(3, np.inf)}, ValueError, "A and y must be finite"),
-        ({"tol": 0}, ValueError, "tol must be a number > 0; got 0"),
-        ({"tol": np.nan}, ValueError, "tol must be a number > 0; got nan"),
-        ({"oversampling": 1.0}, ValueError, "oversampling must be a number > 1; got 1.0"),
+        ({"tol": 0}, ValueError, "tol must be a finite number > 0; got 0"),
+        ({"tol": np.nan}, ValueError, "tol must be a finite number > 0; got nan"),
+        ({"tol": np.inf}, ValueError, "tol must be a finite number > 0; got inf"),
+        ({"tol": "a"}, ValueError, "tol must be a finite number > 0; got 'a'"),
+        ({"tol": True}, ValueError, "tol must be a finite number > 0; got True"),
+        ({"oversampling": 1.0}, ValueError, "oversampling must be a finite number > 1; got 1.0"),
+        ({"oversampling": np.inf}, ValueError, "oversampling must be a finite number > 1; got inf"),
+        (
+            {"sketch": Wrong(3)},
+            ValueError,
+            r"Wrong\(\)\.draw.*ndarray of shape \(13, 1\); expected",
+        ),
+        ({"sketch": Wrong(1j)}, ValueError, r"Wrong.*expected real numbers of shape \(12, 1\)"),
+        ({"sketch": NoOperator()}, ValueError, r"NoOperator.*and an operator @"),
         ({"sketch": "fourier"}, ValueError, "'sketch' parameter.*'srht'.*got 'fourier'"),
         ({"sketch": Gaussian}, TypeError, "'sketch' parameter.*is a class, not an instance"),
         ({"sketch": object()}, TypeError, "'sketch' parameter.*has no draw"),

@@ -23,6 +23,9 @@ class BlockwiseSketch(Sketch):
         Draws each part.
     """
 
+    #: What is drawn has no products: its parts are drawn, and checked, where the rows are.
+    in_parts = True
+
     def __init__(self, sketch):
         self.sketch = sketch
 

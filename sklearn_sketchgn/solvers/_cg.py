@@ -178,9 +178,10 @@ class CG(Solver):
         for name, kind, least in _LEAST_VALUES:
             value = getattr(self, name)
             # The comparison is written so that NaN fails it.
-            if not isinstance(value, kind) or not value >= least:
+            number = isinstance(value, kind) and not isinstance(value, bool)
+            if not number or not least <= value < np.inf:
                 raise ValueError(
-                    f"{name!r} of CG must be {'an int' if kind is Integral else 'a number'} "
+                    f"{name!r} of CG must be {'an int' if kind is Integral else 'a finite number'} "
                     f">= {least}; got {value!r}."
                 )
 
