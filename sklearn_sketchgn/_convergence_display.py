@@ -8,6 +8,12 @@ from ._regressor import SketchGNRegressor
 
 _BORDER_LABEL = "batches end, steps on all rows begin"
 
+_LOSS_LABELS = {
+    "squared_error": "half the mean squared error",
+    "poisson": "half the mean Poisson deviance",
+    "huber": "mean Huber loss",
+}
+
 
 class ConvergenceDisplay:
     """Losses over the steps of a fit, and below them the damping and the CG iterations.
@@ -20,7 +26,7 @@ class ConvergenceDisplay:
     steps : array-like of shape (n_losses,)
         Steps taken before each loss.
     loss : array-like of shape (n_losses,)
-        Training losses, half the mean squared error in the units of ``y ** 2``.
+        Training losses.
     validation_loss : array-like of shape (n_losses,) or None, default=None
         Losses on the held-out rows.
     damping : array-like of shape (n_steps,) or None, default=None
@@ -29,6 +35,8 @@ class ConvergenceDisplay:
         Iterations of conjugate gradient of every step.
     n_batch_steps : int or None, default=None
         Steps on batches; the others were taken on all rows. None draws no border between them.
+    loss_label : str, default="half the mean squared error"
+        What the losses are.
 
     Attributes
     ----------
@@ -67,6 +75,7 @@ class ConvergenceDisplay:
         damping=None,
         cg_iterations=None,
         n_batch_steps=None,
+        loss_label=_LOSS_LABELS["squared_error"],
     ):
         self.steps = steps
         self.loss = loss
@@ -74,6 +83,7 @@ class ConvergenceDisplay:
         self.damping = damping
         self.cg_iterations = cg_iterations
         self.n_batch_steps = n_batch_steps
+        self.loss_label = loss_label
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, **line_kw):
@@ -118,6 +128,7 @@ class ConvergenceDisplay:
             curves["cg_iterations"] = history["cg_iterations"]
             # Flips of activations are counted on all rows only.
             curves["n_batch_steps"] = int(np.isnan(history["flips"]).sum())
+        curves["loss_label"] = _LOSS_LABELS[estimator.loss]
         return cls(**curves).plot(ax, **line_kw)
 
     def plot(self, ax=None, **line_kw):
@@ -177,7 +188,7 @@ class ConvergenceDisplay:
             )
         if min(losses) > 0:
             ax.set_yscale("log")
-        ax.set_ylabel("half the mean squared error")
+        ax.set_ylabel(self.loss_label)
 
     def _plot_border(self):
         self.border_line_ = None

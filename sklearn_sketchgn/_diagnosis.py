@@ -85,21 +85,30 @@ def _has_three_values(X, column):
     return False
 
 
-def troubles(stop_reason, events, tol):
+def troubles(stop_reason, n_steps, events, tol):
     """Return what a user should know about how a fit ended, as clauses with what to turn.
 
     Parameters
     ----------
     stop_reason : str
         A key of ``STOP_REASONS``.
+    n_steps : int
+        Steps of the first member.
     events : list of str
-        One entry a step.
+        One entry a step, of all members.
     tol : float
         The tolerance that was asked for.
     """
     found = []
     if stop_reason in _TROUBLES:
-        found.append(_TROUBLES[stop_reason].format(n=len(events), tol=tol))
+        found.append(_TROUBLES[stop_reason].format(n=n_steps, tol=tol))
+    # At an optimum no step helps, and a block of a stream may be a single row without any effect.
+    expected = stop_reason in ("round-off", "block")
+    if events and not expected and all(_was_not_taken(event) for event in events):
+        found.append(
+            f"none of its {n_steps} steps could be taken: `solver` gave values that are not finite "
+            'or raise the objective; try solver="direct" or a larger `damping`'
+        )
     truncated = sum("truncated" in event for event in events)
     if truncated:
         found.append(
@@ -113,6 +122,10 @@ def troubles(stop_reason, events, tol):
             "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
         )
     return found
+
+
+def _was_not_taken(event):
+    return event.startswith(("step skipped", "rejected"))
 
 
 _TROUBLES = {

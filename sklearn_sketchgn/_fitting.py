@@ -94,6 +94,30 @@ def check_resume(resume, settings, n_features, n_outputs):
         )
 
 
+def with_late_columns(scaling, trainings, x_moments):
+    """Return the (scaling, trainings) to go on from on rows of these moments.
+
+    A column that was constant had no influence. If it varies now it gets a scale, and weights of
+    zero, so that no prediction moves. Where all columns were constant there is nothing to go on
+    from, and both are None.
+    """
+    late = (scaling.x_inverse == 0) & (x_moments.deviation > 0)
+    if not late.any():
+        return scaling, trainings
+    if not scaling.x_inverse.any():
+        return None, None
+    mean = np.where(late, x_moments.mean, scaling.x_mean)
+    inverse = np.divide(1.0, x_moments.deviation, where=late, out=scaling.x_inverse.copy())
+    scaling = replace(scaling, x_mean=mean, x_inverse=inverse)
+    return scaling, [_without_columns(training, late) for training in trainings]
+
+
+def _without_columns(training, columns):
+    hidden = training.network.hidden.copy()
+    hidden[:, np.flatnonzero(columns)] = 0
+    return replace(training, network=replace(training.network, hidden=hidden), previous_step=None)
+
+
 def _with_batch_size(settings, rows, resume):
     if settings.batch_size != "auto":
         return settings
@@ -129,4 +153,10 @@ def _starts(settings, data, rng, resume):
         ]
     make = initialise if settings.train_output else initialise_paper
     shape = (settings.width, data.rows.shape[1], data.targets.shape[1])
-    return [(make(*shape, member).astype(dtype), None, member) for member in generators]
+    try:
+        return [(make(*shape, member).astype(dtype), None, member) for member in generators]
+    except MemoryError as error:
+        raise MemoryError(
+            f"There is not enough memory for {n_members} network(s) of {settings.width} neurons; "
+            "lower `width` or `n_members`."
+        ) from error

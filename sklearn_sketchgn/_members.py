@@ -1,7 +1,10 @@
 """Train several networks and average them into one."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Event
+
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 from ._schedule import train
@@ -12,31 +15,61 @@ def train_members(
 ):
     """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
 
-    Observers watch the first member only: they need not know of threads.
+    Observers watch the first member only: they need not know of threads. An interrupt ends all
+    members; those that have not taken a step by then are left out of the result.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If none has taken a step.
     """
+    stop = Event()
+    interrupts: list[KeyboardInterrupt] = []
+
+    def end_if_told(_):
+        if stop.is_set():
+            raise KeyboardInterrupt
 
     def run(network, resume, rng, observers):
-        return train(
-            settings,
-            data,
-            network,
-            scaling,
-            rng,
-            validation=validation,
-            resume=resume,
-            observers=observers,
-            whole=whole,
-        )
+        try:
+            outcome = train(
+                settings,
+                data,
+                network,
+                scaling,
+                rng,
+                validation=validation,
+                resume=resume,
+                observers=(*observers, end_if_told),
+                whole=whole,
+            )
+        except KeyboardInterrupt as interrupt:
+            outcome = None
+            interrupts.append(interrupt)
+        except BaseException:
+            stop.set()
+            raise
+        if outcome is None or outcome.stop_reason == "interrupted":
+            stop.set()
+        return outcome
 
     watched = [(*start, observers if i == 0 else ()) for i, start in enumerate(starts)]
-    return run_members(run, watched, n_jobs=n_jobs)
+    outcomes = run_members(run, watched, n_jobs=n_jobs, on_interrupt=stop.set)
+    outcomes = [outcome for outcome in outcomes if outcome is not None]
+    if not outcomes:
+        raise interrupts[0]
+    if interrupts:
+        outcomes[0].stop_reason = "interrupted"
+    return outcomes
 
 
-def run_members(run, starts, *, n_jobs=None):
+def run_members(run, starts, *, n_jobs=None, on_interrupt=None):
     """Return ``run(*start)`` for every start, in parallel threads; a single one in this thread.
 
     Several members run with one BLAS thread each, restored afterwards: the only place where the
-    package touches BLAS threads.
+    package touches BLAS threads. No thread goes on when this function ends. An interrupt while
+    threads run is raised when they have ended, or, with ``on_interrupt``, handed to that function,
+    which has to make them end.
     """
 
     def quiet(*start):
@@ -45,8 +78,20 @@ def run_members(run, starts, *, n_jobs=None):
 
     if len(starts) == 1:
         return [quiet(*starts[0])]
+    n_threads = min(effective_n_jobs(n_jobs), len(starts))
     with threadpool_limits(limits=1, user_api="blas"):
-        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(quiet)(*start) for start in starts)
+        if n_threads == 1:
+            return [quiet(*start) for start in starts]
+        # Not joblib's pool, which leaves its threads running when it is interrupted.
+        with ThreadPoolExecutor(n_threads) as pool:
+            futures = [pool.submit(quiet, *start) for start in starts]
+            try:
+                wait(futures)
+            except KeyboardInterrupt:
+                if on_interrupt is None:
+                    raise
+                on_interrupt()
+            return [future.result() for future in futures]
 
 
 def combine(folded):

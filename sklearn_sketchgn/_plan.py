@@ -117,7 +117,7 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
     n_batches = ceil(n_samples / (settings.batch_size or n_samples))
     batch_cost = _operations(ceil(n_samples / n_batches), network)
     all_cost = _operations(n_samples, network)
-    n_cycles, cycle_steps, batch_steps, all_steps = 0, 0, 0, ADAPTIVE_STEPS
+    n_cycles, cycle_steps, batch_steps = 0, 0, 0
     if settings.batch_size is None:
         all_steps = settings.max_iter or ADAPTIVE_STEPS
     elif settings.max_iter is None:

@@ -18,7 +18,8 @@ class Posterior:
 
     def __init__(self, kernel, data, held_out, total, curvature, rng):
         self.kernel = kernel
-        self.inducing = unscaled_rows(data.take(subset(len(data), _n_inducing(data), rng)))
+        inducing = data.take(subset(len(data), _n_inducing(data), rng))
+        self.inducing = inducing.unweighted(inducing.rows)
         self.basis = _orthonormal_basis(kernel(self.inducing, self.inducing))
         kept = self._normal(data, curvature, ~held_out)
         other = self._normal(data, curvature, held_out)
@@ -34,7 +35,7 @@ class Posterior:
         """Return the coordinates of every row of a set of samples, and k(x, x)."""
         coordinates, diagonal = [], []
         for block in data.blocks():
-            rows = unscaled_rows(block)
+            rows = block.unweighted(block.rows)
             coordinates.append(self.coordinates(rows))
             diagonal.append(self.kernel.diagonal(rows))
         return np.concatenate(coordinates), np.concatenate(diagonal)
@@ -59,11 +60,6 @@ def leverage_at(coordinates, eigenvalues, diagonal, ridge):
     squares = coordinates**2
     outside = np.maximum(diagonal - squares.sum(axis=1), 0)
     return squares @ (1 / (eigenvalues + ridge)) + outside / ridge
-
-
-def unscaled_rows(data):
-    """Return standardised rows without the weights that they carry."""
-    return data.rows.astype(np.float64) / np.sqrt(data.weights)[:, None]
 
 
 def _n_inducing(data):

@@ -22,7 +22,7 @@ from ._compat import (
 )
 from ._diagnosis import diagnose, troubles
 from ._export import to_mlp_regressor
-from ._fitting import check_resume, fit_members
+from ._fitting import check_resume, fit_members, with_late_columns
 from ._losses import LOSSES, bounded_exp
 from ._members import combine
 from ._pickling import stamped, unstamped
@@ -46,6 +46,9 @@ from ._validation import (
 )
 from .sketches import SKETCHES
 from .solvers import SOLVERS
+
+# Bound of what is counted: larger numbers are no sizes of arrays.
+_MOST = 2**31 - 1
 
 # Numbers in one block of hidden activations or of inputs while predicting (32 MB).
 _PREDICT_ELEMENTS = 2**22
@@ -159,7 +162,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     solver_ : Solver
         The solver that was used.
     stop_reason_ : str
-        What ended the fit, in words.
+        What ended the fit, in words; of several members that of the first, unless another one was
+        interrupted, lacked memory or diverged.
     n_dead_ : int
         Hidden neurons that are active on no training row (of the last block, in a stream).
     diagnosis_ : list of str
@@ -210,7 +214,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     _stream: Stream
 
     _parameter_constraints: dict = {
-        "width": [Interval(Integral, 1, None, closed="left")],
+        "width": [Interval(Integral, 1, _MOST, closed="both")],
         "sketch": [StrOptions(set(SKETCHES)), HasMethods(["draw"])],
         "solver": [StrOptions(set(SOLVERS)), HasMethods(["prepare", "solve"])],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
@@ -218,12 +222,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "train_output": ["boolean"],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, _MOST, closed="both")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "n_members": [Interval(Integral, 1, None, closed="left")],
+        "n_members": [Interval(Integral, 1, _MOST, closed="both")],
         "n_jobs": [Integral, None],
         "loss": [StrOptions(set(LOSSES))],
         "warm_start": ["boolean"],
@@ -369,6 +373,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
+            if not self._stream.folded:
+                self.__dict__.pop("_resume", None)  # nothing is learnt yet but the mean
             self._uncertainty = "partial_fit keeps no rows to estimate one from"
             self._diagnose(X, scaling)
         return self
@@ -413,13 +419,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
         if self.out_activation_ == "exp":
             out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
-        if X.dtype == np.float32 and _fits_float32(out):
-            out = out.astype(np.float32)
+        tables = [out, standard_deviation(self, X)] if return_std else [out]
+        if X.dtype == np.float32 and all(_fits_float32(table) for table in tables):
+            tables = [table.astype(np.float32) for table in tables]
         shape = len(out) if self._flat_target else out.shape
-        if return_std:
-            std = standard_deviation(self, X).astype(out.dtype, copy=False)
-            return out.reshape(shape), std.reshape(shape)
-        return out.reshape(shape)
+        tables = [table.reshape(shape) for table in tables]
+        return tuple(tables) if return_std else tables[0]
 
     def to_mlp_regressor(self):
         """Return a fitted MLPRegressor with the same weights and predictions.
@@ -493,11 +498,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         loss_function.check_targets(y)
         if held_out is not None:
             loss_function.check_targets(held_out[1])
-        scaling, resume = self._resumed(settings, X.shape[1], n_outputs)
+        moments = fit_moments(X, weight), fit_moments(y, weight)
+        scaling, resume = self._resumed(settings, moments[0], n_outputs)
         if resume:
             moments = self._stream.x, self._stream.y
         else:
-            moments = fit_moments(X, weight), fit_moments(y, weight)
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
             moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
@@ -537,8 +542,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _diagnose(self, X, scaling):
         names = getattr(self, "feature_names_in_", None)
         self.n_dead_, self.diagnosis_ = diagnose(X, scaling, self.coefs_, self.intercepts_, names)
-        if self.verbose:
-            print(*self.diagnosis_, sep="\n", end="\n" if self.diagnosis_ else "")
+        for sentence in self.diagnosis_ if self.verbose else ():
+            print(sentence)
 
     def _settings(self):
         def number(value):
@@ -588,18 +593,24 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         validation = (select_rows(X, held_out), y[held_out], weight[held_out])
         return select_rows(X, kept), y[kept], weight[kept], validation
 
-    def _resumed(self, settings, n_features, n_outputs):
+    def _resumed(self, settings, x_moments, n_outputs):
         """Return (scaling, trainings) of the fit that this one goes on from, or (None, None)."""
         resume = getattr(self, "_resume", None) if self.warm_start else None
         if resume is None:
             return None, None
-        check_resume(resume, settings, n_features, n_outputs)
-        return resume
+        check_resume(resume, settings, len(x_moments.mean), n_outputs)
+        scaling, trainings = resume
+        return with_late_columns(scaling, trainings, x_moments)
 
     def _keep(self, settings, scaling, outcomes):
         """Set all fitted attributes, and return the folded networks of the members."""
         first = outcomes[0]
         folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
+        if any(np.isnan(array).any() for member in folded for part in member for array in part):
+            raise ValueError(
+                "The fit gave weights that are NaN. Look for NaN or infinity in X and y, which are "
+                "not looked for with assume_finite=True."
+            )
         self.coefs_, self.intercepts_ = combine(folded)
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
@@ -612,7 +623,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.damping_ = float(first.training.damping)
         self.batch_size_ = settings.batch_size
         self.solver_, self.sketch_ = settings.solver, settings.sketch
-        self.stop_reason_ = STOP_REASONS[first.stop_reason]
+        reason = _reason_of_all(outcomes)
+        self.stop_reason_ = STOP_REASONS[reason]
         self.members_ = [
             {
                 "history": outcome.training.history,
@@ -626,15 +638,15 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
         else:
             self.__dict__.pop("_resume", None)
-        self._warn(first)
+        events = [event for member in self.members_ for event in member["history"]["events"]]
+        self._warn(reason, events)
         return folded
 
-    def _warn(self, outcome):
+    def _warn(self, reason, events):
         """Issue one warning for all that a user should know about how the fit ended."""
         # With batches a number of steps is the whole plan, and reaching it is no trouble.
-        planned = outcome.stop_reason == "max_iter" and self.batch_size is not None
-        reason = "schedule" if planned else outcome.stop_reason
-        found = troubles(reason, self.history_["events"], self.tol)
+        planned = reason == "max_iter" and self.batch_size is not None
+        found = troubles("schedule" if planned else reason, self.n_iter_, events, self.tol)
         if found:
             message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
@@ -647,6 +659,12 @@ def _fits_float32(values):
     # Of the smallest numbers of float32 six digits are to be left.
     info, size = np.finfo(np.float32), float(np.max(np.abs(values), initial=0.0))
     return size == 0 or 1e6 * float(info.tiny) < size <= float(info.max)
+
+
+def _reason_of_all(outcomes):
+    """Return what ended the first member, or any other where that is worse news."""
+    reasons = [outcome.stop_reason for outcome in outcomes]
+    return next((r for r in ("interrupted", "memory", "diverged") if r in reasons), reasons[0])
 
 
 def _geometric_mean(values):

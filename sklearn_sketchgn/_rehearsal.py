@@ -18,8 +18,8 @@ from ._groups import mean_network, separate
 from ._members import run_members
 from ._network import initialise, initialise_paper
 
-#: Share of the rows that are held out.
-HELD_OUT = 0.2
+# Share of the rows that are held out.
+_HELD_OUT = 0.2
 
 # Steps of a rehearsal as a share of the fit's, and the weight of the fitted parameters against
 # fresh random ones at its start. From the fitted network itself the held-out rows are not
@@ -31,7 +31,7 @@ _STEPS, _MEMORY = 0.15, 0.4
 
 def held_out_rows(data, rng):
     """Return a mask of about a fifth of the rows; equal rows are held out together."""
-    return even_places(data, rng)[0] < HELD_OUT
+    return even_places(data, rng)[0] < _HELD_OUT
 
 
 def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):

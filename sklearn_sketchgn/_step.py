@@ -109,13 +109,13 @@ class Subproblem:
         """Return the step, and the solver's result, that minimises with ``pulled`` for P theta."""
         ridge = self.alpha + damping
         if ridge == 0:
-            result = solver.solve(state, -residual, 0.0)
+            result = _checked(solver, solver.solve(state, -residual, 0.0), len(self.theta))
             return result.step, result
         centre = (-self.alpha / ridge) * pulled
         if drift is not None:
             centre += (damping / ridge) * drift
         centred = residual if not centre.any() else (residual + self.jacobian.matvec(centre))
-        result = solver.solve(state, -centred, ridge)
+        result = _checked(solver, solver.solve(state, -centred, ridge), len(centre))
         return centre + result.step, result
 
     def trial(self, network, step, data):
@@ -133,6 +133,18 @@ class Subproblem:
         moved = (self._mask * step).astype(np.float64)
         linear = image @ self.residual + self.alpha * (moved @ self.penalised_theta)
         return -(linear + 0.5 * (image @ image + self.alpha * (moved @ moved)))
+
+
+def _checked(solver, result, size):
+    """Return a solver's result, after checking what a user's own solver may get wrong."""
+    shape = getattr(getattr(result, "step", None), "shape", None)
+    if shape != (size,):
+        found = f"a step of shape {shape}" if shape is not None else f"{type(result).__name__}"
+        raise ValueError(
+            f"{solver!r}.solve returned {found}; expected a SolveResult with a step of shape "
+            f"({size},). Correct the `solver` strategy."
+        )
+    return result
 
 
 def square(vector):

@@ -67,6 +67,4 @@ def _residuals(training, kept, judges, batch_size):
     start = initialise(width, kept.rows.shape[1], kept.targets.shape[1], training.rng)
     pilot = training.fresh(start.astype(kept.rows.dtype), _ALPHA)
     run_batches(pilot, kept, n_steps=_STEPS, batch_size=batch_size, after_epoch=lambda *_: False)
-    residual = pilot.network.evaluate(judges.rows) - judges.targets
-    root = np.sqrt(judges.weights).astype(residual.dtype)
-    return residual.astype(np.float64) / root[:, None]
+    return judges.unweighted(pilot.network.evaluate(judges.rows) - judges.targets)

@@ -45,6 +45,10 @@ class TrainingData:
         """Sum of the weights."""
         return float(self.weights.sum())
 
+    def unweighted(self, values):
+        """Return one number a sample and column in float64, without the roots of the weights."""
+        return values.astype(np.float64) / np.sqrt(self.weights)[:, None]
+
     def subproblem(self, network, alpha, loss_function):
         """Linearise a network on all of these samples, whose rows are in memory."""
         return Subproblem(network, self.rows, self.targets, alpha, loss_function)

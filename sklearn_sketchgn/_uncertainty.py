@@ -22,7 +22,7 @@ from ._error_scale import fit_error_scale
 from ._losses import LOSSES
 from ._members import combine
 from ._network import Network
-from ._posterior import BLOCK, Posterior, leverage_at, unscaled_rows
+from ._posterior import BLOCK, Posterior, leverage_at
 from ._rehearsal import held_out_rows, rehearse
 from ._scaling import Scaling
 from ._tangent_kernel import TangentKernel
@@ -103,6 +103,14 @@ class Uncertainty:
         kernel = TangentKernel.of(network, self.n_members)
         loss = LOSSES[self.loss]()
         out = np.empty((X.shape[0], len(self.noise)))
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._fill(out, X, network, kernel, loss)
+        # NaN comes from rows so far from the training rows that squares overflow.
+        out[np.isnan(out)] = np.inf
+        return out * loss.target_scaling(self.scaling).y_scale
+
+    def _fill(self, out, X, network, kernel, loss):
+        """Write the standard deviations in standardised units, block by block."""
         for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
             ones = np.ones(len(out[block]))
@@ -113,7 +121,6 @@ class Uncertainty:
             variance = loss.variance(network.evaluate(rows))
             spread = 1 + variance * leverage[:, None]
             out[block] = np.sqrt(self.noise * np.exp(log_scale) * variance * spread)
-        return out * loss.target_scaling(self.scaling).y_scale
 
 
 def standard_deviation(model, X):
@@ -218,7 +225,7 @@ def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
 def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
     coordinates, diagonal = posterior.images(judges)
-    outputs = [network.evaluate(unscaled_rows(block)) for block in judges.blocks()]
+    outputs = [network.evaluate(block.unweighted(block.rows)) for block in judges.blocks()]
     variance = loss.variance(np.concatenate(outputs))
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
@@ -246,23 +253,18 @@ def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
     )
 
 
-def _unweighted(values, data):
-    """Return float64 values without the weights that scaled values and targets carry."""
-    return values.astype(np.float64) / np.sqrt(data.weights)[:, None]
-
-
 def _squares(values, data, loss):
     """Return squared errors in units of the variance that the loss expects of them."""
-    f = _unweighted(values, data)
-    return (_unweighted(data.targets, data) - loss.expected(f)) ** 2 / loss.variance(f)
+    f = data.unweighted(values)
+    return (data.unweighted(data.targets) - loss.expected(f)) ** 2 / loss.variance(f)
 
 
 def _curvature(network, data, loss):
     """Return the curvature of the loss at every row, the mean over its outputs."""
     by_block = []
     for block in data.blocks():
-        f = _unweighted(network.evaluate(block.rows), block)
-        by_block.append(loss.formulas(f, _unweighted(block.targets, block))[2].mean(axis=1))
+        f = block.unweighted(network.evaluate(block.rows))
+        by_block.append(loss.formulas(f, block.unweighted(block.targets))[2].mean(axis=1))
     return np.concatenate(by_block)
 
 

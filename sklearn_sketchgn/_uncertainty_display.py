@@ -1,7 +1,11 @@
 """A picture of whether predicted standard deviations can be trusted."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.stats import norm
+
+from ._compat import check_matplotlib_support
 
 _KINDS = ("calibration", "predictions")
 
@@ -95,7 +99,8 @@ class UncertaintyDisplay:
         Raises
         ------
         ValueError
-            If the three differ in length, are not one-dimensional, or a deviation is negative.
+            If the three differ in length, are not one-dimensional or hold NaN, or a deviation is
+            negative.
         """
         arrays = [np.asarray(values, dtype=np.float64) for values in (y_true, y_pred, y_std)]
         arrays = [values[:, 0] if values.shape[1:] == (1,) else values for values in arrays]
@@ -105,6 +110,9 @@ class UncertaintyDisplay:
                 "UncertaintyDisplay shows one target: y_true, y_pred and y_std must be "
                 f"one-dimensional, not empty and of one length; got shapes {shapes}."
             )
+        for name, values in zip(("y_true", "y_pred", "y_std"), arrays, strict=True):
+            if np.isnan(values).any():
+                raise ValueError(f"Input {name} contains NaN.")
         if not (arrays[2] >= 0).all():
             raise ValueError(f"y_std must not be negative; the smallest is {arrays[2].min()}.")
         y_true, y_pred, y_std = arrays
@@ -122,11 +130,21 @@ class UncertaintyDisplay:
         -------
         float or ndarray
             Actual share.
+
+        Raises
+        ------
+        ValueError
+            If a level is not in [0, 1].
         """
-        deviations = norm.ppf(0.5 + np.asarray(level) / 2)
-        error = np.abs(self.y_true - self.y_pred)
-        inside = error <= deviations[..., None] * self.y_std
-        return inside.mean(axis=-1)
+        level = np.asarray(level, dtype=np.float64)
+        if not ((level >= 0) & (level <= 1)).all():
+            raise ValueError(f"level must be in [0, 1]; got {level}.")
+        # Of level 1 everything is inside: not infinity times a deviation of 0.
+        deviations = np.minimum(norm.ppf(0.5 + level / 2), np.finfo(np.float64).max)
+        error = np.abs(np.asarray(self.y_true) - self.y_pred)
+        with np.errstate(over="ignore"):
+            inside = error <= deviations[..., None] * self.y_std
+        return (inside | (level == 1)[..., None]).mean(axis=-1)
 
     def plot(self, *, kind="calibration", level=0.9, ax=None):
         """Plot.
@@ -154,8 +172,9 @@ class UncertaintyDisplay:
         """
         if kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(map(repr, _KINDS))}; got {kind!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        if not isinstance(level, Real) or not 0 < float(level) < 1:
+            raise ValueError(f"level must be a number between 0 and 1; got {level!r}.")
+        check_matplotlib_support("UncertaintyDisplay.plot")
         import matplotlib.pyplot as plt  # here only: the package runs without it
 
         if ax is None:

@@ -38,7 +38,7 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
             y_numeric=True,
         )
     X = canonical(X) if issparse(X) else X
-    y = np.asarray(y, dtype=np.float64)
+    y = _float64_targets(y)
     flat = y.ndim == 1
     y = y.reshape(len(y), -1)
     if sample_weight is None:
@@ -48,6 +48,21 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
     if not used.all():
         X, y, weight = select_rows(X, np.flatnonzero(used)), y[used], weight[used]
     return X, y, weight, flat
+
+
+def _float64_targets(y):
+    if issparse(y):
+        raise TypeError(
+            f"Sparse y is not supported; got a {type(y).__name__} of shape {y.shape}, expected a "
+            "dense array. Use y.toarray()."
+        )
+    with np.errstate(over="ignore"):  # of long doubles
+        targets = np.asarray(y, dtype=np.float64)
+    if not np.isfinite(targets).all():
+        raise ValueError(
+            "Input y contains NaN, infinity or a value too large for dtype('float64')."
+        )
+    return targets
 
 
 def _accepted_dtypes(X):
@@ -71,6 +86,9 @@ def check_rows_of_the_paper(X):
 def check_weights(sample_weight, X):
     """Return weights in float64; raise ValueError for negative or all-zero ones."""
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    # scikit-learn does not look at a scalar, nor with assume_finite=True.
+    if not np.isfinite(weight).all():
+        raise ValueError("Input sample_weight contains NaN or infinity.")
     if (weight < 0).any():
         raise ValueError(
             f"Negative values in data passed to `sample_weight`: the smallest is {weight.min()}; "

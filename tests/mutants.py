@@ -597,10 +597,10 @@ MUTANTS = [
         "tests/test_threshold.py::test_it_is_1_35_deviations_of_the_residuals_of_rows_held_out",
     ),
     Mutant(
-        "residuals that keep the root of the weight",
-        "_threshold.py",
-        "return residual.astype(np.float64) / root[:, None]",
-        "return residual.astype(np.float64)",
+        "values that keep the root of the weight",
+        "_training_data.py",
+        "return values.astype(np.float64) / np.sqrt(self.weights)[:, None]",
+        "return values.astype(np.float64)",
         "tests/test_threshold.py::test_weights_are_repetitions",
     ),
     Mutant(
@@ -743,13 +743,6 @@ MUTANTS = [
         "return out * loss.target_scaling(self.scaling).y_scale",
         "return out",
         "tests/test_uncertainty.py::test_scales_with_the_target",
-    ),
-    Mutant(
-        "squared errors of weighted rows too large",
-        "_uncertainty.py",
-        "return values.astype(np.float64) / np.sqrt(data.weights)[:, None]",
-        "return values.astype(np.float64)",
-        "tests/test_uncertainty.py::test_weights_are_repetitions",
     ),
     Mutant(
         "errors of rows that were trained on",
@@ -910,8 +903,8 @@ MUTANTS = [
     Mutant(
         "coverage of one-sided intervals",
         "_uncertainty_display.py",
-        "norm.ppf(0.5 + np.asarray(level) / 2)",
-        "norm.ppf(np.asarray(level))",
+        "np.minimum(norm.ppf(0.5 + level / 2)",
+        "np.minimum(norm.ppf(level)",
         "tests/test_uncertainty_display.py::test_coverage_of_normal_errors",
     ),
     # The estimator's own arithmetic
@@ -928,6 +921,34 @@ MUTANTS = [
         "        trainings[0].loss_function.name,\n",
         "        settings.loss_function.name,\n",
         "tests/test_fitting.py::test_a_fit_goes_on_from_one_of_the_same_shape_only",
+    ),
+    Mutant(
+        "columns that vary after all with their first weights",
+        "_fitting.py",
+        "hidden[:, np.flatnonzero(columns)] = 0",
+        "hidden[:, np.flatnonzero(columns)] *= 1",
+        "tests/test_fitting.py::test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first",
+    ),
+    Mutant(
+        "interrupt between two members not told of",
+        "_members.py",
+        'outcomes[0].stop_reason = "interrupted"',
+        "pass",
+        "tests/test_faults.py::test_an_interrupt_of_any_member_ends_all_and_is_told",
+    ),
+    Mutant(
+        "sketch of a matrix that is no taller",
+        "_fast_regression.py",
+        "if oversampling * n_columns >= n_rows:",
+        "if oversampling * n_columns >= 2 * n_rows:",
+        "tests/test_fast_regression.py::test_a_matrix_with_no_more_rows_than_its_sketch_is_factored_itself",
+    ),
+    Mutant(
+        "steps on all rows that were not taken left out of the count",
+        "_diagnosis.py",
+        '(("step skipped", "rejected"))',
+        '(("step skipped",))',
+        "tests/test_diagnosis.py::test_a_fit_without_a_step_is_reported",
     ),
     Mutant(
         "members that start from one draw",

@@ -75,6 +75,15 @@ def test_all_rows_only(diabetes):
     assert display.damping_line_ is not None
 
 
+@pytest.mark.parametrize(
+    ("loss", "label"), [("poisson", "half the mean Poisson deviance"), ("huber", "mean Huber loss")]
+)
+def test_the_loss_has_its_name(loss, label, diabetes):
+    X, y = diabetes
+    model = SketchGNRegressor(width=4, max_iter=3, alpha=1.0, loss=loss, random_state=0).fit(X, y)
+    assert ConvergenceDisplay.from_estimator(model).ax_.get_ylabel() == label
+
+
 def test_a_stream_shows_the_losses_of_its_blocks(diabetes):
     X, y = diabetes
     model = fitted(diabetes, solver="cg")

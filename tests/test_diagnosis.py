@@ -66,13 +66,23 @@ def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
 
 def test_troubles_are_counted_and_come_with_advice():
     events = ["", "truncated", "not converged", "rejected not converged"]
-    singular, unfinished = _diagnosis.troubles("schedule", events, 1e-4)
+    singular, unfinished = _diagnosis.troubles("schedule", len(events), events, 1e-4)
     assert singular.startswith("1 of 4 linear systems were singular")
     assert "`alpha` or `damping`" in singular
     assert unfinished.startswith("conjugate gradient did not converge in 2 of 4 steps")
-    assert _diagnosis.troubles("schedule", ["", "exact gram"], 1e-4) == []
-    (reached,) = _diagnosis.troubles("max_iter", 7 * [""], 1e-3)
+    assert _diagnosis.troubles("schedule", 2, ["", "exact gram"], 1e-4) == []
+    (reached,) = _diagnosis.troubles("max_iter", 7, 14 * [""], 1e-3)
     assert reached.startswith("max_iter=7 was reached before tol=0.001")
+
+
+def test_a_fit_without_a_step_is_reported():
+    nothing = ["step skipped", "rejected cg not converged"]
+    (found,) = _diagnosis.troubles("schedule", 1, ["step skipped"], 1e-4)
+    assert "none of its 1 steps" in found
+    assert any("none of its 2" in clause for clause in _diagnosis.troubles("x", 2, nothing, 1e-4))
+    assert _diagnosis.troubles("round-off", 1, ["rejected"], 1e-4) == []
+    assert _diagnosis.troubles("schedule", 2, ["step skipped", ""], 1e-4) == []
+    assert _diagnosis.troubles("schedule", 0, [], 1e-4) == []
 
 
 def test_units_do_not_matter(rng):

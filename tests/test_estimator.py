@@ -5,6 +5,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_linnerud
@@ -456,7 +457,7 @@ class NoDraw:
 
 
 BAD_PARAMETERS = [
-    ({"width": 0}, r"'width' parameter.*int in the range \[1, inf\).*Got 0"),
+    ({"width": 0}, r"'width' parameter.*int in the range \[1, 2147483647\].*Got 0"),
     ({"width": 2.5}, r"'width' parameter.*Got 2.5"),
     ({"sketch": "fourier"}, r"'sketch' parameter.*'countsketch'.*Got 'fourier'"),
     ({"sketch": NoDraw()}, r"'sketch' parameter.*draw.*Got"),
@@ -465,8 +466,10 @@ BAD_PARAMETERS = [
     ({"solver": "qr"}, r"'solver' parameter.*'direct'.*Got 'qr'"),
     ({"solver": Gaussian()}, r"'solver' parameter.*prepare.*Got"),
     ({"solver": CG}, r"'solver' parameter.*class, not an instance"),
-    ({"solver": CG(tol=-1)}, r"'tol' of CG must be a number >= 0; got -1"),
+    ({"solver": CG(tol=-1)}, r"'tol' of CG must be a finite number >= 0; got -1"),
     ({"solver": CG(max_iter=2.5)}, r"'max_iter' of CG must be an int >= 1; got 2.5"),
+    ({"solver": CG(max_iter=True)}, r"'max_iter' of CG must be an int >= 1; got True"),
+    ({"solver": CG(oversampling=np.inf)}, r"'oversampling' of CG must be a finite.*got inf"),
     ({"solver": CG(oversampling=0.5)}, r"'oversampling' of CG must be.*>= 1; got 0.5"),
     ({"alpha": -1.0}, r"'alpha' parameter.*Got -1.0"),
     ({"alpha": "best"}, r"'alpha' parameter.*'auto'.*Got 'best'"),
@@ -521,6 +524,9 @@ def bad_data(X, y):
         "negative weight": ((X, y, with_entry(weight, -1.0)), "Negative values.*sample_weight"),
         "weights of zero": ((X, y, 0 * weight), "[Ss]ample.weight.*zero"),
         "nan weight": ((X, y, with_entry(weight, np.nan)), "sample_weight contains NaN"),
+        "infinite weight": ((X, y, np.inf), "sample_weight contains NaN or infinity"),
+        "one weight of nan": ((X, y, np.nan), "sample_weight contains NaN or infinity"),
+        "long double y": ((X, np.longdouble("1e400") * np.ones(n)), "y contains.*too large"),
         "short weight": ((X, y, weight[:-1]), "sample_weight.shape == "),
         "deep weight": ((X, y, weight[:, None]), "[Ss]ample.weights? must be 1D"),
     }
@@ -541,6 +547,12 @@ def test_bad_data_leaves_the_estimator_as_it_was(name, diabetes):
     with pytest.raises(ValueError, match=message):
         fitted.fit(*arguments)
     np.testing.assert_array_equal(fitted.predict(X[:, :4]), before)
+
+
+def test_sparse_targets_are_refused(diabetes):
+    X, y = diabetes
+    with pytest.raises(TypeError, match=r"Sparse y is not supported; got.*Use y.toarray\(\)"):
+        quick().fit(X, csr_array(y[:, None]))
 
 
 @pytest.mark.parametrize(

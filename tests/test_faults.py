@@ -1,10 +1,13 @@
 """What goes wrong in the middle of a fit: nothing is lost, hidden or left half done."""
 
+import subprocess
+import sys
 import warnings
 
 import numpy as np
 import pytest
 from joblib import Parallel, delayed
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -110,6 +113,99 @@ def test_memory_that_is_short_later_loses_no_work(call):
         model.fit(*ROWS)
     assert model.n_iter_ == call - 1
     assert model.score(*ROWS) >= 0
+
+
+# Several members ---------------------------------------------------------------------------------
+
+
+def members_until(call, fault):
+    """Fit two members one after the other, of forty steps each, with a fault at one solve."""
+    solver = FailsAt(call, fault)
+    return quick(alpha=1.0, solver=solver, batch_size=150, max_iter=40, n_members=2).fit(*ROWS)
+
+
+@pytest.mark.parametrize(("call", "steps"), [(15, [14]), (41, [40]), (55, [40, 14])])
+def test_an_interrupt_of_any_member_ends_all_and_is_told(call, steps):
+    with pytest.warns(ConvergenceWarning, match="it was interrupted"):
+        model = members_until(call, KeyboardInterrupt())
+    assert [len(member["history"]["alpha"]) for member in model.members_] == steps
+    assert model.stop_reason_ == "the fit was interrupted"
+    assert len(model.intercepts_[0]) == 4 * len(steps)
+    assert model.score(*ROWS) > 0
+
+
+@pytest.mark.parametrize(("call", "steps"), [(15, [14, 40]), (55, [40, 14])])
+def test_a_member_that_lacked_memory_is_told(call, steps):
+    with pytest.warns(ConvergenceWarning, match="more memory than there was"):
+        model = members_until(call, MemoryError())
+    assert [len(member["history"]["alpha"]) for member in model.members_] == steps
+
+
+def test_an_interrupt_ends_the_threads_of_all_members():
+    code = """
+import signal, threading, warnings
+from sklearn.datasets import load_diabetes
+from sklearn_sketchgn import SketchGNRegressor
+warnings.simplefilter("ignore")
+main = threading.main_thread().ident
+threading.Timer(1.5, signal.pthread_kill, (main, signal.SIGINT)).start()
+model = SketchGNRegressor(8, max_iter=10**7, n_members=2, n_jobs=2, alpha=1.0, random_state=0)
+model.fit(*load_diabetes(return_X_y=True))
+print(model.stop_reason_, len(model.members_), threading.active_count(), sep=", ")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout == "the fit was interrupted, 2, 1\n"
+
+
+# A user's solver ----------------------------------------------------------------------------------
+
+
+class Answers(Direct):
+    """Answers whatever it was given for every system."""
+
+    def __init__(self, answer=None):
+        self.answer = answer
+
+    def solve(self, state, rhs, ridge):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (None, "NoneType"),
+        (np.ones(49), "ndarray"),
+        (SolveResult(np.ones(3)), r"a step of shape \(3,\)"),
+    ],
+)
+@pytest.mark.parametrize("batch_size", [150, None])
+def test_an_answer_that_is_no_step_is_an_error_that_names_the_solver(answer, found, batch_size):
+    model = quick(alpha=1.0, solver=Answers(answer), batch_size=batch_size)
+    with pytest.raises(
+        ValueError, match=rf"(?s)Answers\(.*solve returned {found}; expected.*\(49,\)"
+    ):
+        model.fit(*ROWS)
+    assert_unfitted(model)
+
+
+def test_a_solver_that_never_gives_a_finite_step_is_told_of():
+    solver = Answers(SolveResult(np.full(49, np.nan)))
+    with pytest.warns(ConvergenceWarning, match="none of its 10 steps could be taken"):
+        quick(alpha=1.0, solver=solver, batch_size=150).fit(*ROWS)
+
+
+def test_nan_that_nobody_looked_for_is_no_fitted_estimator():
+    X, y = ROWS
+    X = np.where(np.arange(len(X)) == 3, np.nan, X.T).T
+    model = quick()
+    with (
+        config_context(assume_finite=True),
+        pytest.raises(ValueError, match="weights that are NaN"),
+    ):
+        model.fit(X, y)
+    assert_unfitted(model)
 
 
 # Numerical breakdowns -----------------------------------------------------------------------------

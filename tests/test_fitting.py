@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _fitting
+from sklearn_sketchgn._scaling import fit_moments
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -47,6 +48,32 @@ def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, tab
         np.testing.assert_array_equal(one.hidden, other.hidden)
         np.testing.assert_array_equal(one.output, other.output)
     assert len({network.hidden.tobytes() for network in first}) == n_members
+
+
+def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(table):
+    X, y = table
+    constant = np.column_stack([X, np.full(300, 5.0)])
+    varying = np.column_stack([X, np.sign(X[:, 1])])
+    model = SketchGNRegressor(16, max_iter=100, alpha=0.1, warm_start=True, random_state=0)
+    model.fit(constant, y)
+    scaling, trainings = model._resume
+    moments = fit_moments(varying, np.ones(300))
+    moved, (training,) = _fitting.with_late_columns(scaling, trainings, moments)
+    coefs, intercepts = moved.fold(training.network)
+    hidden = np.maximum(varying @ coefs[0] + intercepts[0], 0)
+    found = (hidden @ coefs[1] + intercepts[1])[:, 0]
+    np.testing.assert_allclose(found, model.predict(constant), atol=1e-5)
+    target = y + 2 * varying[:, 2]
+    assert model.fit(varying, target).score(varying, target) > 0.98
+    assert np.abs(model.coefs_[0][2]).max() > 0
+
+
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+def test_a_fit_to_a_single_row_is_nothing_to_go_on_from(first, table):
+    X, y = table
+    model = SketchGNRegressor(8, max_iter=100, alpha=0.1, warm_start=True, random_state=0)
+    getattr(model, first)(X[:1], y[:1])
+    assert model.fit(X, y).score(X, y) > 0.9
 
 
 @pytest.mark.parametrize(

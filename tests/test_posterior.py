@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import _posterior
 from sklearn_sketchgn._network import Network
-from sklearn_sketchgn._posterior import Posterior, leverage_at, unscaled_rows
+from sklearn_sketchgn._posterior import Posterior, leverage_at
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from sklearn_sketchgn._training_data import TrainingData
 from tests import references
@@ -57,7 +57,7 @@ def test_few_inducing_rows_overstate_the_spread(table, rng, monkeypatch):
         monkeypatch.setattr(_posterior, "_INDUCING", n_inducing)
         posterior = Posterior(kernel, data, held_out, data.weights.sum(), np.ones(N_SAMPLES), rng)
         eigenvalues, vectors = posterior.whole
-        rows = unscaled_rows(data)
+        rows = data.unweighted(data.rows)
         coordinates = posterior.coordinates(rows) @ vectors
         assert coordinates.shape[1] <= n_inducing
         spreads.append(leverage_at(coordinates, eigenvalues, kernel.diagonal(rows), 0.1))

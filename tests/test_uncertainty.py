@@ -11,7 +11,6 @@ from sklearn.datasets import load_diabetes, load_linnerud, make_friedman1
 from sklearn_sketchgn import SketchGNRegressor, _posterior, _rehearsal, _uncertainty
 from sklearn_sketchgn._error_scale import fit_error_scale
 from sklearn_sketchgn._network import Network
-from sklearn_sketchgn._posterior import unscaled_rows
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from tests import references
 from tests.cases import Shape, network_arrays, ordinary_table
@@ -158,9 +157,11 @@ def test_the_correction_is_the_fitted_one(diabetes, monkeypatch):
     # It is fitted in one basis of the span and kept in another.
     judged = []
 
-    def rows_of(data):
-        judged.append(unscaled_rows(data))
-        return judged[-1]
+    original = _uncertainty._calibrated
+
+    def calibrated(posterior, judges, *args):
+        judged.append(judges.unweighted(judges.rows))
+        return original(posterior, judges, *args)
 
     def scale(coordinates, squares, weights):
         found = fit_error_scale(coordinates, squares, weights)
@@ -169,7 +170,7 @@ def test_the_correction_is_the_fitted_one(diabetes, monkeypatch):
 
     # With as many inducing rows as rows the two bases are one.
     monkeypatch.setattr(_posterior, "_INDUCING", 20)
-    monkeypatch.setattr(_uncertainty, "unscaled_rows", rows_of)
+    monkeypatch.setattr(_uncertainty, "_calibrated", calibrated)
     monkeypatch.setattr(_uncertainty, "fit_error_scale", scale)
     model = quick().fit(*diabetes)
     state, (rows, expected) = model._uncertainty, judged
@@ -351,6 +352,22 @@ def test_a_rehearsal_takes_no_larger_batches_than_the_fit(n_samples, most, rng, 
 
 
 # Shapes, dtypes, limits ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1e160, 1e200])
+def test_rows_beyond_any_scale_are_not_known_at_all(size, fitted, diabetes):
+    mean, std = fitted.predict(size * diabetes[0], return_std=True)
+    assert np.isfinite(mean).all()
+    assert not np.isnan(std).any()
+    assert np.isinf(std).any()
+
+
+def test_deviations_beyond_float32_are_float64(rng):
+    X = rng.standard_normal((40, 3))
+    model = quick(loss="poisson").fit(X, np.exp(X[:, 0]))
+    mean, std = model.predict((300 * X).astype(np.float32), return_std=True)
+    assert mean.dtype == std.dtype
+    assert np.isfinite(std).all()
 
 
 def test_several_outputs_have_their_own_deviations():

@@ -65,6 +65,8 @@ def test_deviations_that_are_too_small_are_below_the_diagonal(normal_errors):
         ((np.ones((3, 2)),) * 3, "shows one target"),
         (([], [], []), "not empty"),
         (([1.0], [1.0], [-1.0]), "y_std must not be negative; the smallest is -1.0"),
+        (([np.nan], [1.0], [1.0]), "Input y_true contains NaN"),
+        (([1.0], [1.0], [np.nan]), "Input y_std contains NaN"),
     ],
 )
 def test_bad_arrays(arguments, message):
@@ -76,12 +78,21 @@ def test_bad_arrays(arguments, message):
     ("parameters", "message"),
     [
         ({"kind": "scatter"}, "kind must be one of 'calibration', 'predictions'; got 'scatter'"),
-        ({"level": 90}, "level must be between 0 and 1; got 90"),
+        ({"level": "a"}, "level must be a number between 0 and 1; got 'a'"),
+        ({"level": 90}, "level must be a number between 0 and 1; got 90"),
     ],
 )
 def test_bad_parameters(parameters, message):
     with pytest.raises(ValueError, match=message):
         UncertaintyDisplay.from_predictions([1.0], [1.0], [1.0], **parameters)
+
+
+def test_levels_of_a_coverage():
+    display = UncertaintyDisplay(y_true=[1.0, 2.0], y_pred=[1.0, 2.5], y_std=[0.0, 1.0])
+    np.testing.assert_array_equal(display.coverage([0.0, 0.2, 0.9, 1.0]), [0.5, 0.5, 1.0, 1.0])
+    for level in (-0.1, 2, np.nan):
+        with pytest.raises(ValueError, match=r"level must be in \[0, 1\]; got"):
+            display.coverage(level)
 
 
 def test_a_column_is_taken_as_one_target():

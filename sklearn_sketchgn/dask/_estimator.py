@@ -16,7 +16,7 @@ from .._scaling import scaling_of
 from .._validation import validate_validation_data
 from . import _inputs, _predictions
 from ._raw_table import RawTable
-from ._rounds import running_client
+from ._rounds import Rounds, running_client
 
 # The rows that the steps on batches visit under a fixed alpha with the default batch size: a larger
 # sample would not be used once. (A search for alpha visits it three to four times.)
@@ -320,7 +320,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         size = min(self.sample_size, raw.n_rows) if distributed else raw.n_rows
         entropy = rng.bit_generator.seed_seq.entropy
         X_sample, y_sample, weight = raw.sample(size, [entropy, _SAMPLE_KEY])
-        scaling, resume = self._resumed(settings, X.shape[1], n_outputs)
+        scaling, resume = self._resumed(settings, raw.x, n_outputs)
         if resume:
             moments = self._stream.x, self._stream.y
         else:
@@ -344,7 +344,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             flat,
             whole,
         )
-        self.communication_ = _report(whole)
+        self.communication_ = _report(client, whole)
         callbacks.close()
 
     def _n_parameters(self, n_features, n_outputs):
@@ -353,7 +353,5 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         return Network(hidden, output, intercept, self.train_output).n_parameters
 
 
-def _report(whole):
-    if whole is None:
-        return {"rounds": 0, "bytes_out": 0, "bytes_in": 0, "n_blocks": 0, "by_kind": {}}
-    return whole.rounds.report()
+def _report(client, whole):
+    return (Rounds(client, [], []) if whole is None else whole.rounds).report()
