@@ -2,8 +2,7 @@
 
 import numpy as np
 
-# Rows in one block of temporaries, and most numbers in it (32 MB) where rows are wide.
-_ROWS, _NUMBERS = 2**16, 2**22
+from ._tables import row_blocks
 
 # Rows beyond which they are not sorted to find equal ones: the places of so many take 32 MB.
 _SORTED_ROWS = 2**20
@@ -24,10 +23,9 @@ def even_places(data, rng):
     n_features = data.rows.shape[1]
     direction = rng.standard_normal(n_features + data.targets.shape[1])
     score = np.empty(len(data))
-    size = min(_ROWS, max(64, _NUMBERS // n_features))
-    for begin in range(0, len(data), size):
-        block = data.take(slice(begin, begin + size))
-        score[begin : begin + size] = (
+    for rows in row_blocks(len(data), n_features):
+        block = data.take(rows)
+        score[rows] = (
             block.rows.astype(np.float64) @ direction[:n_features]
             + block.targets.astype(np.float64) @ direction[n_features:]
         ) / np.sqrt(block.weights)
