@@ -7,6 +7,7 @@ tests are skipped.
 import os
 import pickle
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,9 +24,10 @@ from distributed import Client, LocalCluster  # noqa: E402
 from sklearn_sketchgn import CG, SRHT, Direct, SketchGNRegressor  # noqa: E402
 from sklearn_sketchgn._losses import LOSSES  # noqa: E402
 from sklearn_sketchgn._network import initialise  # noqa: E402
+from sklearn_sketchgn._scaling import Scaling  # noqa: E402
 from sklearn_sketchgn._step import Subproblem  # noqa: E402
 from sklearn_sketchgn._training_data import TrainingData  # noqa: E402
-from sklearn_sketchgn.dask import DaskSketchGNRegressor  # noqa: E402
+from sklearn_sketchgn.dask import DaskSketchGNRegressor, _blocks  # noqa: E402
 from sklearn_sketchgn.dask._blocks import Rows  # noqa: E402
 from sklearn_sketchgn.dask._raw_table import proportional  # noqa: E402
 from sklearn_sketchgn.dask._rounds import Rounds  # noqa: E402
@@ -367,6 +369,34 @@ class RoundsHere:
     def total(self, function, kind, **shared):
         self.n_rounds += 1
         return sum(function(block, i, **shared) for i, block in enumerate(self.blocks))
+
+
+def test_weights_of_all_blocks_are_in_one_unit(rng):
+    X, y = rng.standard_normal((5, 2)), rng.standard_normal((5, 1))
+    scaling = Scaling(np.zeros(2), np.ones(2), np.zeros(1), np.ones(1))
+    light, heavy = (
+        _blocks.scale(_blocks.RawBlock(X, y, np.full(5, weight)), scaling, 700.0, True)
+        for weight in (1.0, 700.0)
+    )
+    np.testing.assert_allclose(heavy.weights, 700 * light.weights)
+    np.testing.assert_allclose(heavy.rows, 700**0.5 * light.rows)
+
+
+def test_blocks_of_a_sample_are_drawn_independently(rng):
+    block = _blocks.RawBlock(np.arange(400.0)[:, None], np.zeros((400, 1)), np.ones(400))
+    first, again, other = (_blocks.sample(block, 20, [7, 1], i)[0].ravel() for i in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert len(np.unique(first)) == 20
+    assert len(np.intersect1d(first, other)) < 10
+
+
+def test_a_penalty_is_in_units_of_all_rows_and_not_of_the_sample():
+    network = initialise(4, 3, 1, np.random.default_rng(0)).astype(np.float32)
+    training = SimpleNamespace(network=network, total_weight=10.0)
+    whole = DistributedTable(RoundsHere([]), 100, 250.0)
+    assert whole.take_over(training) is whole
+    assert training.total_weight == 250.0
+    assert training.network.hidden.dtype == np.float64
 
 
 @pytest.mark.parametrize("name", LOSSES)
