@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import xlogy
 
 from ._scaled_jacobian import ScaledJacobian
+from ._scaling import LEAST_DEVIATION
 
 #: Threshold of the Huber loss in standard deviations of the noise: 95 % as efficient as the
 #: squared error on normal noise (P. J. Huber, Robust Statistics, 1981).
@@ -201,7 +202,9 @@ class Huber(Loss):
         # Half first: the difference of two numbers near the largest float must not overflow.
         scale = 2.0 * robust_deviation(0.5 * y - 0.5 * median, sample_weight)
         # A smaller scale would overflow when it divides.
-        return replace(scaling, y_mean=median, y_scale=np.where(scale > 1e-300, scale, 1.0))
+        return replace(
+            scaling, y_mean=median, y_scale=np.where(scale > LEAST_DEVIATION, scale, 1.0)
+        )
 
     def judged_residual(self, residual, rows):
         """Return the working residual, bounded: the rest is that of the outliers."""

@@ -8,6 +8,9 @@ from scipy.sparse import issparse
 from ._sparse import fill_standardised, weighted_moments
 from ._tables import by_value, row_blocks
 
+#: A deviation below this counts as none: weights are divided by it, which may overflow.
+LEAST_DEVIATION = 1e-303
+
 
 @dataclass
 class Scaling:
@@ -146,7 +149,7 @@ def scaling_of(x, y, *, scale_inputs=True):
         False leaves the inputs raw (the paper's network).
     """
     size = np.minimum(np.abs(y.mean), 1.0)
-    y_scale = np.where(y.deviation > 0, y.deviation, np.where(size > 1e-300, size, 1.0))
+    y_scale = np.where(y.deviation > 0, y.deviation, np.where(size > LEAST_DEVIATION, size, 1.0))
     if not scale_inputs:
         return Scaling(np.zeros_like(x.mean), np.ones_like(x.mean), y.mean, y_scale)
     x_inverse = np.divide(1.0, x.deviation, where=x.deviation > 0, out=np.zeros_like(x.mean))
@@ -200,5 +203,5 @@ def _weighted_moments(table, weight):
 def _zero_if_constant(deviation, mean):
     """Return the deviations with those below round-off of the mean set to 0."""
     constant = deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-    constant |= deviation < 1e-300  # its inverse would overflow
+    constant |= deviation < LEAST_DEVIATION
     return np.where(constant, 0.0, deviation)

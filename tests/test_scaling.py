@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sklearn_sketchgn import SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._scaling import Moments, fit_moments, fit_scaling, scaling_of
 from tests import references
@@ -158,6 +159,14 @@ def test_only_proportions_of_weights_count(magnitude, rng):
     plain, scaled = fit_scaling(X, y, weight), fit_scaling(X, y, magnitude * weight)
     for name, value in vars(plain).items():
         np.testing.assert_allclose(value, getattr(scaled, name), rtol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_targets_of_the_smallest_size_are_no_constants(loss, rng):
+    X = rng.standard_normal((30, 2))
+    y = 1e-301 * X[:, 0]
+    model = SketchGNRegressor(8, max_iter=40, alpha=0.1, loss=loss, random_state=0).fit(X, y)
+    assert np.abs(model.predict(X) - y).max() < 0.2 * np.abs(y).max()
 
 
 @pytest.mark.parametrize("train_output", [True, False])
