@@ -57,7 +57,7 @@ def train_members(
     outcomes = run_members(run, watched, n_jobs=n_jobs, on_interrupt=stop.set)
     outcomes = [outcome for outcome in outcomes if outcome is not None]
     if not outcomes:
-        raise interrupts[0]
+        raise interrupts[0] if interrupts else KeyboardInterrupt
     if interrupts:
         outcomes[0].stop_reason = "interrupted"
     return outcomes
@@ -84,8 +84,10 @@ def run_members(run, starts, *, n_jobs=None, on_interrupt=None):
             return [quiet(*start) for start in starts]
         # Not joblib's pool, which leaves its threads running when it is interrupted.
         with ThreadPoolExecutor(n_threads) as pool:
-            futures = [pool.submit(quiet, *start) for start in starts]
+            futures = []
             try:
+                for start in starts:
+                    futures.append(pool.submit(quiet, *start))
                 wait(futures)
             except KeyboardInterrupt:
                 if on_interrupt is None:

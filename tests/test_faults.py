@@ -13,7 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from threadpoolctl import threadpool_limits
 
-from sklearn_sketchgn import Direct, SketchGNRegressor
+from sklearn_sketchgn import Direct, SketchGNRegressor, _members
 from sklearn_sketchgn._conjugate_gradient import ConjugateGradientResult
 from sklearn_sketchgn.solvers import SolveResult
 
@@ -143,20 +143,45 @@ def test_a_member_that_lacked_memory_is_told(call, steps):
 
 def test_an_interrupt_ends_the_threads_of_all_members():
     code = """
-import signal, threading, warnings
+import itertools, signal, threading, warnings
 from sklearn.datasets import load_diabetes
-from sklearn_sketchgn import SketchGNRegressor
+from sklearn_sketchgn import Direct, SketchGNRegressor
+
+class Interrupting(Direct):
+    members, solves = set(), itertools.count()
+
+    def solve(self, *args):
+        self.members.add(threading.get_ident())
+        if len(self.members) == 2 and next(self.solves) == 50:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return super().solve(*args)
+
 warnings.simplefilter("ignore")
-main = threading.main_thread().ident
-threading.Timer(1.5, signal.pthread_kill, (main, signal.SIGINT)).start()
 model = SketchGNRegressor(8, max_iter=10**7, n_members=2, n_jobs=2, alpha=1.0, random_state=0)
-model.fit(*load_diabetes(return_X_y=True))
+model.set_params(solver=Interrupting()).fit(*load_diabetes(return_X_y=True))
 print(model.stop_reason_, len(model.members_), threading.active_count(), sep=", ")
 """
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120
     )
     assert done.stdout == "the fit was interrupted, 2, 1\n"
+
+
+def test_an_interrupt_before_the_threads_have_started_is_handed_on(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    told = []
+    monkeypatch.setattr(_members.ThreadPoolExecutor, "submit", interrupted)
+    starts = [(), ()]
+    assert _members.run_members(list, starts, n_jobs=2, on_interrupt=lambda: told.append(1)) == []
+    assert told == [1]
+    with pytest.raises(KeyboardInterrupt):
+        _members.run_members(list, starts, n_jobs=2)
+    model = quick(n_members=2, n_jobs=2)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*ROWS)
+    assert_unfitted(model)
 
 
 # A user's solver ----------------------------------------------------------------------------------

@@ -53,7 +53,6 @@ def small_blocks(monkeypatch):
     """Treat tables as large ones, and let blocks of fixed size weigh little."""
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 2**18)
     monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 2**18)
-    monkeypatch.setattr("sklearn_sketchgn._folds._NUMBERS", 2**18)
     monkeypatch.setattr("sklearn_sketchgn._sparse._ENTRIES", 2**16)
 
 
