@@ -50,6 +50,15 @@ def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, tab
     assert len({network.hidden.tobytes() for network in first}) == n_members
 
 
+def test_networks_too_large_for_memory_are_an_error_that_says_what_to_lower(table, monkeypatch):
+    def short_of_memory(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(_fitting, "initialise", short_of_memory)
+    with pytest.raises(MemoryError, match=r"2 network\(s\) of 99 neurons; lower `width` or"):
+        SketchGNRegressor(99, n_members=2).fit(*table)
+
+
 def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(table):
     X, y = table
     constant = np.column_stack([X, np.full(300, 5.0)])
