@@ -157,6 +157,7 @@ class Interrupting(Direct):
         return super().solve(*args)
 
 warnings.simplefilter("ignore")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in the background
 model = SketchGNRegressor(8, max_iter=10**7, n_members=2, n_jobs=2, alpha=1.0, random_state=0)
 model.set_params(solver=Interrupting()).fit(*load_diabetes(return_X_y=True))
 print(model.stop_reason_, len(model.members_), threading.active_count(), sep=", ")
