@@ -11,8 +11,8 @@ from scipy.linalg import eigvalsh, get_blas_funcs
 
 from ._blas import product
 
-# Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
-_BLOCK_ELEMENTS = 2**18
+#: Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
+BLOCK_ELEMENTS = 2**18
 
 # Entries in a row of a sparse sketch, times features, from which its rows are taken one by one: at
 # 300 this was measured as fast as scattered additions of rows of J, at 2300 three times faster.
@@ -51,6 +51,8 @@ class Jacobian:
     mask : ndarray of shape (n_samples, width) or None
         D as numbers 0 and 1. None recomputes it from blocks of rows, for half the speed and
         none of the memory.
+    activations : ndarray of shape (n_samples, width) or None
+        H, where the caller has it. None recomputes it when it is needed.
 
     Attributes
     ----------
@@ -60,12 +62,22 @@ class Jacobian:
         float32 or float64; that of ``rows``.
     """
 
-    def __init__(self, rows, hidden_weights, output_weights, *, train_output=True, mask=None):
+    def __init__(
+        self,
+        rows,
+        hidden_weights,
+        output_weights,
+        *,
+        train_output=True,
+        mask=None,
+        activations=None,
+    ):
         self.rows = rows
         self.hidden_weights = hidden_weights.astype(rows.dtype, copy=False)
         self.output_weights = output_weights.astype(rows.dtype, copy=False)
         self.train_output = train_output
         self._stored_mask = mask
+        self._stored_activations = activations
         self.dtype = rows.dtype
         self.n_samples, self.n_features = rows.shape
         self.width, self.n_outputs = output_weights.shape
@@ -92,7 +104,7 @@ class Jacobian:
             projected = product(self._mask(block), combined).reshape(len(X), k, d)
             out[:, block] = np.einsum("nkd,nd->kn", projected, X)
         if self.train_output:
-            out += np.outer(vector[m * (d + k) :], self.rows[:, -1])
+            out += vector[m * (d + k) :, None] * self.rows[:, -1]
         return out.ravel()
 
     def rmatvec(self, vector):
@@ -158,7 +170,7 @@ class Jacobian:
         n_parameters = self.shape[1]
         normal = np.zeros((n_parameters, n_parameters), dtype=self.dtype, order="F")
         # Rows enough for a rank-k update at full speed, few enough not to matter in memory.
-        size = max(1, min(self.n_samples, ceil(16 * _BLOCK_ELEMENTS / self.shape[1])))
+        size = max(1, min(self.n_samples, ceil(16 * BLOCK_ELEMENTS / self.shape[1])))
         for start in range(0, self.n_samples, size):
             block = slice(start, start + size)
             for output in range(self.n_outputs):
@@ -199,7 +211,7 @@ class Jacobian:
         m, d, k = self.width, self.n_features, self.n_outputs
         n_rows, edges = sample_sketch.shape[0], sample_sketch.indptr
         dense = np.empty((n_rows, self.shape[1]), dtype=self.dtype)
-        size = max(1, ceil(4 * _BLOCK_ELEMENTS * n_rows / (m * sample_sketch.nnz)))
+        size = max(1, ceil(4 * BLOCK_ELEMENTS * n_rows / (m * sample_sketch.nnz)))
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
             entries = slice(edges[start], edges[stop])
@@ -233,7 +245,7 @@ class Jacobian:
     def flips(self, hidden_weights):
         """Return the fraction of activations that differ under other hidden weights."""
         changed = 0
-        size = max(64, _BLOCK_ELEMENTS // self.width)
+        size = max(64, BLOCK_ELEMENTS // self.width)
         for start in range(0, self.n_samples, size):
             block = slice(start, start + size)
             active = product(self.rows[block], hidden_weights.T) > 0
@@ -261,11 +273,11 @@ class Jacobian:
     def _row_blocks(self):
         if self._stored_mask is not None:
             return [slice(0, self.n_samples)]
-        size = max(64, _BLOCK_ELEMENTS // self.width)
+        size = max(64, BLOCK_ELEMENTS // self.width)
         return [slice(i, min(i + size, self.n_samples)) for i in range(0, self.n_samples, size)]
 
     def _neuron_blocks(self, elements_per_neuron):
-        size = max(1, min(self.width, 16 * _BLOCK_ELEMENTS // max(1, elements_per_neuron)))
+        size = max(1, min(self.width, 16 * BLOCK_ELEMENTS // max(1, elements_per_neuron)))
         return [slice(i, min(i + size, self.width)) for i in range(0, self.width, size)]
 
     def _mask(self, rows, neurons=slice(None)):
@@ -275,6 +287,8 @@ class Jacobian:
         return active.astype(self.dtype)
 
     def _activations(self, rows=slice(None), neurons=slice(None)):
+        if self._stored_activations is not None:
+            return self._stored_activations[rows, neurons]
         hidden = product(self.rows[rows], self.hidden_weights[neurons].T)
         return np.maximum(hidden, 0, out=hidden)
 
@@ -288,7 +302,7 @@ class Jacobian:
         """Return the stacked A_j S', shape (n_outputs * n_samples, sketch_size)."""
         n, k = self.n_samples, self.n_outputs
         out = np.empty((k, n, neuron_sketch.shape[0]), dtype=self.dtype)
-        size = max(64, 16 * _BLOCK_ELEMENTS // (self.width * k))
+        size = max(64, 16 * BLOCK_ELEMENTS // (self.width * k))
         for start in range(0, n, size):
             block = slice(start, min(start + size, n))
             sketched = neuron_sketch @ self._masked_outputs(block, slice(None)).T
@@ -311,7 +325,7 @@ class Jacobian:
     def _finish_gram(self, gram):
         """Turn the sum of A_i A_j' into G: multiply by X X', add H H' + 1 on the diagonal."""
         n, k = self.n_samples, self.n_outputs
-        size = max(1, 4 * _BLOCK_ELEMENTS // n)
+        size = max(1, 4 * BLOCK_ELEMENTS // n)
         for start in range(0, n, size):
             block = slice(start, start + size)
             # In the layout of the Gram matrix: the product below takes three times as long if not.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._blas import product
-from ._jacobian import Jacobian
+from ._jacobian import BLOCK_ELEMENTS, Jacobian
 
 # Size of both layers at the start, times width ** (-1/4): small and balanced, so that features
 # are learnt (the paper's initialisation is the lazy regime; docs/algorithm.md).
@@ -92,15 +92,23 @@ class Network:
         tall = len(rows) * self.output.shape[1] > self.n_parameters
         most = _MASK_ELEMENTS if tall else 2 * _MASK_ELEMENTS
         if len(rows) * len(self.hidden) > most:
-            values, mask = self.evaluate(rows), None
+            values, mask, activations = self.evaluate(rows), None, None
         else:
             hidden = product(rows, self.hidden.T)
             mask = (hidden > 0).astype(rows.dtype)
-            values = product(np.maximum(hidden, 0, out=hidden), self.output)
+            activations = np.maximum(hidden, 0, out=hidden)
+            values = product(activations, self.output)
             if self.train_output:
                 values += rows[:, -1:] * self.intercept
+            if activations.size > BLOCK_ELEMENTS:
+                activations = None  # it would take as much memory as the mask
         jacobian = Jacobian(
-            rows, self.hidden, self.output, train_output=self.train_output, mask=mask
+            rows,
+            self.hidden,
+            self.output,
+            train_output=self.train_output,
+            mask=mask,
+            activations=activations,
         )
         return jacobian, (values - targets).T.ravel()
 

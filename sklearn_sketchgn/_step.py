@@ -120,11 +120,12 @@ class Subproblem:
 
     def trial(self, network, step, data):
         """Return the network at theta + step and its objective, nan if the step is not finite."""
-        moved = network.with_parameters(self.theta + step)
+        parameters = self.theta + step
+        moved = network.with_parameters(parameters)
         if not np.isfinite(step).all():
             return moved, np.nan
         size = data.squared_loss(moved, self.loss_function)
-        return moved, 0.5 * (size + self.alpha * square(self._mask * moved.parameters()))
+        return moved, 0.5 * (size + self.alpha * square(self._mask * parameters))
 
     def predicted_decrease(self, step):
         """Return by how much the linearised objective (without damping) falls along a step."""

@@ -13,18 +13,27 @@ SHAPES = [cases.Shape(17, 5, 9, k) for k in (1, 2, 3, 5)] + [cases.Shape(1, 1, 1
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 output_trained_or_not = pytest.mark.parametrize("train_output", [True, False])
-mask_stored_or_not = pytest.mark.parametrize("stored", [True, False])
+STORED = ["mask", "with activations", ""]
+mask_stored_or_not = pytest.mark.parametrize("stored", STORED)
 either_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def make(shape, rng, *, train_output=True, stored=True, dtype=np.float64, weighted=True):
+def make(shape, rng, *, train_output=True, stored="mask", dtype=np.float64, weighted=True):
     """Return a Jacobian and its dense reference."""
     rows, hidden, output = cases.network_arrays(cases.ordinary_table, shape, rng)
     if weighted:
         rows = rows * np.sqrt(rng.uniform(0.1, 3.0, size=(len(rows), 1)))
     rows, hidden, output = (np.ascontiguousarray(x, dtype=dtype) for x in (rows, hidden, output))
-    mask = (rows @ hidden.T > 0).astype(dtype) if stored else None
-    structured = Jacobian(rows, hidden, output, train_output=train_output, mask=mask)
+    hidden_layer = np.maximum(rows @ hidden.T, 0)
+    mask = (hidden_layer > 0).astype(dtype) if stored else None
+    structured = Jacobian(
+        rows,
+        hidden,
+        output,
+        train_output=train_output,
+        mask=mask,
+        activations=hidden_layer if stored == "with activations" else None,
+    )
     dense = references.jacobian(rows, hidden, output, train_output=train_output)
     assert structured.shape == dense.shape
     return structured, dense
@@ -92,9 +101,9 @@ def test_sketches(shape, train_output, stored, dtype, rng):
     assert lower.dtype == columns.dtype == J.sketched_rows(samples).dtype == dtype
 
 
-@pytest.mark.parametrize("stored", [True, False])
+@mask_stored_or_not
 def test_blocks_of_rows_and_neurons_fit_together(stored, rng, monkeypatch):
-    monkeypatch.setattr("sklearn_sketchgn._jacobian._BLOCK_ELEMENTS", 7)
+    monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 7)
     J, dense = make(cases.Shape(150, 3, 11, 2), rng, stored=stored)
     v, u = rng.standard_normal(J.shape[1]), rng.standard_normal(J.shape[0])
     neurons, samples = rng.standard_normal((4, 11)), rng.standard_normal((5, 300))
@@ -179,7 +188,7 @@ def test_a_shared_fixed_output_layer_gives_exact_float32_counts(rng):
 @pytest.mark.parametrize("work", [0, 10**9], ids=["row by row", "by columns"])
 def test_both_ways_to_apply_a_sparse_sketch(work, k, dtype, train_output, stored, rng, monkeypatch):
     monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", work)
-    monkeypatch.setattr("sklearn_sketchgn._jacobian._BLOCK_ELEMENTS", 200)
+    monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 200)
     shape = cases.Shape(90, 3, 4, k)
     J, dense = make(shape, rng, train_output=train_output, stored=stored, dtype=dtype)
     S = CountSketch(nnz_per_column=2).draw(7, J.shape[0], rng)

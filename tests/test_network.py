@@ -62,6 +62,16 @@ def test_a_wide_network_may_store_a_mask_twice_as_large(monkeypatch, rng):
         assert (jacobian._stored_mask is not None) == stored
 
 
+def test_the_activations_of_a_batch_are_kept_for_its_gram_matrix(monkeypatch, rng):
+    rows, model = network(cases.Shape(20, 4, 7, 2), rng)
+    kept, _ = model.linearise(rows, 0.0)
+    np.testing.assert_allclose(kept._stored_activations, np.maximum(rows @ model.hidden.T, 0))
+    monkeypatch.setattr("sklearn_sketchgn._network.BLOCK_ELEMENTS", 139)
+    made_anew, _ = model.linearise(rows, 0.0)
+    assert made_anew._stored_activations is None
+    np.testing.assert_allclose(made_anew.gram(), kept.gram(), atol=1e-13)
+
+
 @pytest.mark.parametrize("train_output", [True, False])
 def test_parameters_make_the_round_trip(train_output, rng):
     _, model = network(cases.Shape(5, 4, 7, 2), rng, train_output=train_output)
