@@ -156,24 +156,6 @@ def scaling_of(x, y, *, scale_inputs=True):
     return Scaling(x.mean, x_inverse, y.mean, y_scale)
 
 
-def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
-    """Return the weighted :class:`Scaling` of a table.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Inputs.
-    y : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    sample_weight : ndarray of shape (n_samples,)
-        Positive weights.
-    scale_inputs : bool, default=True
-        False leaves the inputs raw (the paper's network).
-    """
-    x, y = fit_moments(X, sample_weight), fit_moments(y, sample_weight)
-    return scaling_of(x, y, scale_inputs=scale_inputs)
-
-
 def _weighted_moments(table, weight):
     """Return mean and standard deviation by column, for weights of the sum 1.
 

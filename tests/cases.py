@@ -4,6 +4,7 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
+from sklearn_sketchgn._scaling import fit_moments, scaling_of
 from sklearn_sketchgn.sketches import SRHT, CountSketch, Gaussian
 from sklearn_sketchgn.solvers import CG, Auto, Direct
 
@@ -159,3 +160,9 @@ def network_arrays(table, shape, rng, *, antisymmetric=False, dtype=np.float64):
         hidden[m // 2 : 2 * (m // 2)] = hidden[: m // 2]
         output[m // 2 : 2 * (m // 2)] = -output[: m // 2]
     return tuple(np.ascontiguousarray(x, dtype=dtype) for x in (rows, hidden, output))
+
+
+def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
+    """Return the weighted scaling of a table, as a fit computes it."""
+    x, y = fit_moments(X, sample_weight), fit_moments(y, sample_weight)
+    return scaling_of(x, y, scale_inputs=scale_inputs)

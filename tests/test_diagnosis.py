@@ -5,7 +5,7 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SketchGNRegressor, _diagnosis, _tables
-from sklearn_sketchgn._scaling import fit_scaling
+from tests import cases
 
 
 def quick(**parameters):
@@ -34,7 +34,7 @@ def test_dead_neurons_of_a_fit(rng):
 
 def test_many_dead_neurons_are_reported():
     X = np.linspace(-1, 1, 20)[:, None]
-    scaling = fit_scaling(X, X, np.ones(20))
+    scaling = cases.fit_scaling(X, X, np.ones(20))
     coefs, intercepts = (
         [np.zeros((1, 4)), np.ones((4, 1))],
         [np.array([-1.0, -1, 1, 1]), np.ones(1)],
@@ -93,6 +93,6 @@ def test_units_do_not_matter(rng):
 def test_deviations_are_those_of_the_table(rng, monkeypatch):
     monkeypatch.setattr(_tables, "_ROWS", 7)
     X, weight = rng.standard_normal((50, 3)), rng.uniform(0.1, 3, size=50)
-    scaling = fit_scaling(X, X, weight)
+    scaling = cases.fit_scaling(X, X, weight)
     expected = np.abs((X - scaling.x_mean) * scaling.x_inverse).max(axis=0)
     np.testing.assert_allclose(_diagnosis.largest_deviations(X, scaling), expected)

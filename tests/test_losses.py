@@ -15,7 +15,6 @@ from sklearn_sketchgn._losses import (
     weighted_median,
 )
 from sklearn_sketchgn._network import Network
-from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._step import Subproblem
 from sklearn_sketchgn._training_data import TrainingData
 from tests import cases, references
@@ -181,7 +180,7 @@ def test_robust_deviation_where_most_targets_are_equal():
 def test_scaled_targets_and_the_first_output(name, rng):
     y, weight = rng.gamma(1.0, size=(40, 2)), rng.uniform(0.5, 2, 40)
     loss = LOSSES[name]()
-    scaling = loss.rescale_targets(fit_scaling(y, y, weight), y, weight)
+    scaling = loss.rescale_targets(cases.fit_scaling(y, y, weight), y, weight)
     scaled = loss.target_scaling(scaling).scaled_targets(y, np.ones(40), np.float64)
     if name == "poisson":
         np.testing.assert_allclose(np.average(scaled, axis=0, weights=weight), 1, rtol=1e-12)

@@ -5,8 +5,8 @@ import pytest
 
 from sklearn_sketchgn import SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._scaling import Moments, fit_moments, fit_scaling, scaling_of
-from tests import references
+from sklearn_sketchgn._scaling import Moments, fit_moments, scaling_of
+from tests import cases, references
 
 
 def table(rng, n_samples=50, n_features=4, n_outputs=2):
@@ -30,7 +30,7 @@ def raw_prediction(X, coefs, intercepts):
 def test_weighted_moments(rng):
     X, y = table(rng)
     weight = rng.uniform(0.1, 3, size=50)
-    scaling = fit_scaling(X, y, weight)
+    scaling = cases.fit_scaling(X, y, weight)
     mean, deviation = references.mean_and_deviation(X, weight)
     np.testing.assert_allclose(scaling.x_mean, mean.astype(float), rtol=1e-13)
     np.testing.assert_allclose(1 / scaling.x_inverse, deviation.astype(float), rtol=1e-13)
@@ -42,8 +42,8 @@ def test_weighted_moments(rng):
 def test_weights_are_repetitions(rng):
     X, y = table(rng)
     weight = rng.integers(1, 5, size=50)
-    weighted = fit_scaling(X, y, weight.astype(float))
-    repeated = fit_scaling(
+    weighted = cases.fit_scaling(X, y, weight.astype(float))
+    repeated = cases.fit_scaling(
         np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0), np.ones(weight.sum())
     )
     for name, value in vars(weighted).items():
@@ -53,10 +53,10 @@ def test_weights_are_repetitions(rng):
 def test_blocks_of_rows_fit_together(rng, monkeypatch):
     X, y = table(rng)
     weight = rng.uniform(0.1, 3, size=50)
-    whole = fit_scaling(X, y, weight)
+    whole = cases.fit_scaling(X, y, weight)
     rows = whole.scaled_rows(X, np.sqrt(weight), np.float64, ones=1)
     monkeypatch.setattr("sklearn_sketchgn._tables._ROWS", 7)
-    blocks = fit_scaling(X, y, weight)
+    blocks = cases.fit_scaling(X, y, weight)
     for name, value in vars(whole).items():
         np.testing.assert_allclose(value, getattr(blocks, name), rtol=1e-13)
     np.testing.assert_allclose(
@@ -68,7 +68,7 @@ def test_rows_are_standardised_scaled_by_the_root_and_end_in_ones(rng):
     X, y = table(rng)
     weight = rng.uniform(0.1, 3, size=50)
     root = np.sqrt(weight)
-    scaling = fit_scaling(X, y, weight)
+    scaling = cases.fit_scaling(X, y, weight)
     rows = scaling.scaled_rows(X, root, np.float64, ones=1)
     assert rows.shape == (50, 5)
     np.testing.assert_array_equal(rows[:, -1], root)
@@ -85,7 +85,7 @@ def test_constant_columns_count_as_absent(value, rng):
     X, y = table(rng)
     X[:, 1] = value
     X[7, 1] = np.nextafter(value, 0)  # a change of the last digit is none
-    scaling = fit_scaling(X, y, rng.uniform(0.1, 3, size=50))
+    scaling = cases.fit_scaling(X, y, rng.uniform(0.1, 3, size=50))
     assert scaling.x_inverse[1] == 0
     assert (scaling.scaled_rows(X, np.ones(50), np.float64, ones=1)[:, 1] == 0).all()
     coefs, _ = scaling.fold(random_network(4, 2, rng))
@@ -96,7 +96,7 @@ def test_constant_columns_count_as_absent(value, rng):
 def test_constant_columns_of_many_rows_count_as_absent(value, rng):
     # Ten thousand equal weights do not sum to 1: the mean was off by 100 eps, which is not small.
     X = np.hstack([np.full((10_741, 1), value), rng.standard_normal((10_741, 1))])
-    scaling = fit_scaling(X, X[:, 1:], np.ones(len(X)))
+    scaling = cases.fit_scaling(X, X[:, 1:], np.ones(len(X)))
     assert scaling.x_inverse[0] == 0
     assert scaling.x_mean[0] == pytest.approx(value, rel=1e-15)
 
@@ -104,7 +104,7 @@ def test_constant_columns_of_many_rows_count_as_absent(value, rng):
 def test_constant_targets_have_scale_one(rng):
     X, y = table(rng)
     y[:, 0] = 7
-    scaling = fit_scaling(X, y, np.ones(50))
+    scaling = cases.fit_scaling(X, y, np.ones(50))
     assert scaling.y_scale[0] == 1
     assert scaling.y_mean[0] == pytest.approx(7)
 
@@ -112,7 +112,7 @@ def test_constant_targets_have_scale_one(rng):
 @pytest.mark.parametrize("value", [1e-200, -1e-8, 0.0])
 def test_tiny_constant_targets_are_predicted_to_their_own_round_off(value, rng):
     X, _ = table(rng)
-    scaling = fit_scaling(X, np.full((50, 1), value), np.ones(50))
+    scaling = cases.fit_scaling(X, np.full((50, 1), value), np.ones(50))
     network = initialise(7, 5, 1, rng)
     network.output += 1e-17 * rng.standard_normal(network.output.shape)
     coefs, intercepts = scaling.fold(network)
@@ -121,7 +121,7 @@ def test_tiny_constant_targets_are_predicted_to_their_own_round_off(value, rng):
 
 def test_a_mean_of_many_deviations(rng):
     x = rng.standard_normal((1000, 1))
-    scaling = fit_scaling(x + 1e8, x, np.ones(1000))
+    scaling = cases.fit_scaling(x + 1e8, x, np.ones(1000))
     # The table itself is rounded to 1e-8 of a deviation.
     assert scaling.x_inverse[0] == pytest.approx(1 / x.std(), rel=1e-7)
     rows = scaling.scaled_rows(x + 1e8, np.ones(1000), np.float64, ones=0)
@@ -131,13 +131,16 @@ def test_a_mean_of_many_deviations(rng):
 @pytest.mark.parametrize("magnitude", [1e-290, 1e-160, 1e160, 1e300])
 def test_magnitudes_whose_squares_overflow_or_vanish(magnitude, rng):
     X, y = table(rng)
-    plain, scaled = fit_scaling(X, y, np.ones(50)), fit_scaling(magnitude * X, y, np.ones(50))
+    plain, scaled = (
+        cases.fit_scaling(X, y, np.ones(50)),
+        cases.fit_scaling(magnitude * X, y, np.ones(50)),
+    )
     rows = [
         scaling.scaled_rows(values, np.ones(50), np.float64, ones=1)
         for scaling, values in ((plain, X), (scaled, magnitude * X))
     ]
     np.testing.assert_allclose(*rows, atol=1e-11)
-    targets = fit_scaling(X, magnitude * y, np.ones(50)).scaled_targets(
+    targets = cases.fit_scaling(X, magnitude * y, np.ones(50)).scaled_targets(
         magnitude * y, np.ones(50), np.float64
     )
     np.testing.assert_allclose(
@@ -147,7 +150,7 @@ def test_magnitudes_whose_squares_overflow_or_vanish(magnitude, rng):
 
 def test_the_whole_range_of_floats(rng):
     X = np.array([[-1.7e308], [1.7e308], [1.7e308], [1.0]])
-    scaling = fit_scaling(X, X, np.ones(4))
+    scaling = cases.fit_scaling(X, X, np.ones(4))
     assert np.isfinite(scaling.scaled_rows(X, np.ones(4), np.float64, ones=1)).all()
     assert np.isfinite(scaling.scaled_targets(X, np.ones(4), np.float64)).all()
 
@@ -156,7 +159,7 @@ def test_the_whole_range_of_floats(rng):
 def test_only_proportions_of_weights_count(magnitude, rng):
     X, y = table(rng)
     weight = rng.uniform(0.1, 3, size=50)
-    plain, scaled = fit_scaling(X, y, weight), fit_scaling(X, y, magnitude * weight)
+    plain, scaled = cases.fit_scaling(X, y, weight), cases.fit_scaling(X, y, magnitude * weight)
     for name, value in vars(plain).items():
         np.testing.assert_allclose(value, getattr(scaled, name), rtol=1e-12)
 
@@ -172,7 +175,7 @@ def test_targets_of_the_smallest_size_are_no_constants(loss, rng):
 @pytest.mark.parametrize("train_output", [True, False])
 def test_folded_weights_predict_the_same_from_raw_inputs(train_output, rng):
     X, y = table(rng)
-    scaling = fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
+    scaling = cases.fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
     network = random_network(4, 2, rng, train_output=train_output)
     rows = scaling.scaled_rows(X, np.ones(50), np.float64, ones=int(train_output))
     intercept = network.intercept if train_output else None
@@ -186,7 +189,7 @@ def test_folded_weights_predict_the_same_from_raw_inputs(train_output, rng):
 def test_float32_networks_are_folded_in_float64(rng):
     X = rng.standard_normal((50, 4)) + 1e4
     y = rng.standard_normal((50, 1))
-    scaling = fit_scaling(X, y, np.ones(50))
+    scaling = cases.fit_scaling(X, y, np.ones(50))
     network = initialise(6, 5, 1, rng).astype(np.float32)
     coefs, intercepts = scaling.fold(network)
     rows = scaling.scaled_rows(X, np.ones(50), np.float64, ones=1)
@@ -198,7 +201,7 @@ def test_float32_networks_are_folded_in_float64(rng):
 @pytest.mark.parametrize("train_output", [True, False])
 def test_unfolding_is_the_inverse_of_folding(train_output, rng):
     X, y = table(rng)
-    scaling = fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
+    scaling = cases.fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
     network = random_network(4, 2, rng, train_output=train_output)
     again = scaling.unfold(network, *scaling.fold(network))
     np.testing.assert_allclose(again.hidden, network.hidden, rtol=1e-10)
@@ -264,7 +267,7 @@ def test_the_scaling_of_a_table_is_that_of_its_moments(rng):
     X, y = table(rng)
     y[:, 0] = 7
     weight = rng.uniform(0.1, 3, size=50)
-    direct = fit_scaling(X, y, weight)
+    direct = cases.fit_scaling(X, y, weight)
     by_moments = scaling_of(fit_moments(X, weight), fit_moments(y, weight))
     assert isinstance(fit_moments(X, weight), Moments)
     for name, value in vars(direct).items():

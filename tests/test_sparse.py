@@ -13,9 +13,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_sketchgn import SketchGNRegressor, _training_data
 from sklearn_sketchgn._diagnosis import diagnose, largest_deviations
-from sklearn_sketchgn._scaling import fit_moments, fit_scaling
+from sklearn_sketchgn._scaling import fit_moments
 from sklearn_sketchgn._sparse import canonical
-from tests import references
+from tests import cases, references
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -81,7 +81,7 @@ def test_a_table_of_zeros_has_moments():
 def test_standardised_rows_have_the_bits_of_dense_ones(rng):
     X, y = table(rng)
     root = np.sqrt(rng.uniform(0.1, 3, len(X)))
-    scaling = fit_scaling(X, y[:, None], root**2)
+    scaling = cases.fit_scaling(X, y[:, None], root**2)
     for dtype in (np.float32, np.float64):
         dense = scaling.scaled_rows(X, root, dtype, ones=1)
         found = scaling.scaled_rows(sp.csr_array(X), root, dtype, ones=1)
@@ -125,7 +125,7 @@ def test_diagnosis_is_that_of_the_dense_table(rng):
     # Its one zero is farthest from the mean.
     X[:, 2] = 5 + 0.1 * rng.standard_normal(len(X))
     X[5, 2] = 0
-    scaling = fit_scaling(X, y[:, None], np.ones(len(X)))
+    scaling = cases.fit_scaling(X, y[:, None], np.ones(len(X)))
     coefs, intercepts = [rng.standard_normal((12, 5)), None], [np.array([0, 0, 0, -1e12, -1e12])]
     found = diagnose(sp.csr_array(X), scaling, coefs, intercepts)
     assert found == diagnose(X, scaling, coefs, intercepts)

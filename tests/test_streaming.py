@@ -9,7 +9,7 @@ from sklearn.datasets import make_friedman1
 
 from sklearn_sketchgn import SketchGNRegressor, _streaming
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._scaling import fit_scaling
+from tests import cases
 
 # A damping that no step can move against: what is left of a call is the update of the scaling.
 FROZEN = 1e12
@@ -78,15 +78,15 @@ def test_the_scaling_of_a_stream_is_that_of_all_its_rows(size, friedman):
     X, y = (x[:250] for x in friedman[:2])
     weight = np.random.default_rng(1).uniform(0.1, 3, size=250)
     model = streamed(quick(), X, y, size, weight=weight)
-    whole, found = fit_scaling(X, y[:, None], weight), model._stream.scaling()
+    whole, found = cases.fit_scaling(X, y[:, None], weight), model._stream.scaling()
     for name, value in vars(whole).items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-11)
 
 
 def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
     X, y = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
-    before = fit_scaling(X, y, np.ones(40))
-    after = fit_scaling(7 * X - 2, 0.1 * y + 5, np.ones(40))
+    before = cases.fit_scaling(X, y, np.ones(40))
+    after = cases.fit_scaling(7 * X - 2, 0.1 * y + 5, np.ones(40))
     network = initialise(6, 4, 2, rng)
     step = 0.1 * rng.standard_normal(network.n_parameters)
     # What the step does to the folded weights, in the new units.

@@ -6,10 +6,10 @@ import pytest
 from sklearn_sketchgn import Direct, _threshold
 from sklearn_sketchgn._losses import Huber, robust_deviation
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._threshold import choose_threshold
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
+from tests import cases
 
 
 def chosen(X, y, weight=None, width=32):
@@ -17,7 +17,7 @@ def chosen(X, y, weight=None, width=32):
     y = y.reshape(len(y), -1)
     weight = np.ones(len(y)) if weight is None else weight.astype(float)
     loss = Huber()
-    scaling = loss.rescale_targets(fit_scaling(X, y, weight), y, weight)
+    scaling = loss.rescale_targets(cases.fit_scaling(X, y, weight), y, weight)
     rows = scaling.scaled_rows(X, np.sqrt(weight), float, ones=1)
     data = TrainingData(
         rows, loss.target_scaling(scaling).scaled_targets(y, np.sqrt(weight), float), weight

@@ -9,11 +9,11 @@ from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor
 from sklearn_sketchgn._all_rows_phase import run_all_rows
 from sklearn_sketchgn._batch_phase import run_batches
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._scaling import fit_scaling
 from sklearn_sketchgn._schedule import auto_batch_size
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 from sklearn_sketchgn.solvers import Solver, SolveResult
+from tests import cases
 
 quiet = pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
 
@@ -23,7 +23,7 @@ def start(rng, *, n_samples=60, n_outputs=1, width=10, solver=None, **parameters
     X = rng.standard_normal((n_samples, 3))
     y = np.sin(2 * X[:, :1]) + rng.standard_normal((n_samples, n_outputs))
     weights = rng.uniform(0.5, 2.0, size=n_samples)
-    scaling = fit_scaling(X, y, weights)
+    scaling = cases.fit_scaling(X, y, weights)
     root = np.sqrt(weights)
     rows = scaling.scaled_rows(X, root, np.float64, ones=1)
     data = TrainingData(rows, scaling.scaled_targets(y, root, np.float64), weights)
@@ -292,7 +292,7 @@ def test_history_objective_is_the_documented_one(rng):
     model = SketchGNRegressor(
         width=6, alpha=0.7, batch_size=None, max_iter=5, tol=0.0, random_state=0
     ).fit(X, y, weight)
-    scaling = fit_scaling(X, y, weight)
+    scaling = cases.fit_scaling(X, y, weight)
     # Weights and biases in standardised units, recovered from the raw ones.
     hidden = model.coefs_[0] / scaling.x_inverse[:, None]
     bias = model.intercepts_[0] + scaling.x_mean @ model.coefs_[0]

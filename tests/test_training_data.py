@@ -10,7 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sklearn_sketchgn import SketchGNRegressor, _training_data
-from sklearn_sketchgn._scaling import fit_moments, fit_scaling
+from sklearn_sketchgn._scaling import fit_moments
 from sklearn_sketchgn._tables import SelectedRows, is_mapped, select_rows
 from sklearn_sketchgn._training_data import (
     Kept,
@@ -20,6 +20,7 @@ from sklearn_sketchgn._training_data import (
     training_data,
     windowed_batches,
 )
+from tests import cases
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -58,7 +59,7 @@ def test_lazy_rows_are_the_held_ones(kind, dtype, lazily, tmp_path, rng):
     X, y = smooth(rng)
     X[rng.random(X.shape) < 0.5] = 0
     weight = rng.uniform(0.1, 3, len(y))
-    scaling = fit_scaling(X, y[:, None], weight)
+    scaling = cases.fit_scaling(X, y[:, None], weight)
     tables = {
         "CSR": lambda: csr_array(X),
         "float32 file": lambda: mapped(X.astype(np.float32), tmp_path),
@@ -94,7 +95,7 @@ def test_lazy_rows_are_the_held_ones(kind, dtype, lazily, tmp_path, rng):
 
 def test_what_is_small_in_memory_or_one_batch_is_held(tmp_path, rng, monkeypatch):
     X, y = smooth(rng)
-    scaling, ones = fit_scaling(X, y[:, None], np.ones(900)), np.ones(900)
+    scaling, ones = cases.fit_scaling(X, y[:, None], np.ones(900)), np.ones(900)
     file = mapped(X, tmp_path)
     assert training_data(scaling, file, y[:, None], ones, float, ones=True).held
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 500)
@@ -279,7 +280,7 @@ def test_weights_that_are_all_one_number_take_no_memory(rng):
     X, y = smooth(rng)
     weight = np.broadcast_to(1.0, len(y))
     data = training_data(
-        fit_scaling(X, y[:, None], weight), X, y[:, None], weight, float, ones=True
+        cases.fit_scaling(X, y[:, None], weight), X, y[:, None], weight, float, ones=True
     )
     assert data.weights.strides == (0,)
     moments, expected = fit_moments(X, weight), fit_moments(X, np.ones(len(y)))
