@@ -12,6 +12,7 @@ import numpy as np
 
 from ._blas import dot
 from ._network import Network
+from ._step import square
 from ._training import HISTORY_KEYS
 
 
@@ -63,28 +64,34 @@ class Group:
 
     def error(self):
         """Return the judges' sum of squared errors."""
-        problems = self._problems()
-        return sum(self._judged(judges, problem)[1] for judges, problem in problems)
+        return sum(square(judged) for _, judged, _ in self._judged(self.training))
+
+    def difference(self, network):
+        """Return the sum of squares by which the judges' errors differ under another network."""
+        pairs = zip(
+            self._judged(self.training),
+            self._judged(replace(self.training, network=network)),
+            strict=True,
+        )
+        return sum(square(own - others) for (_, own, _), (_, others, _) in pairs)
 
     def effect_of_alpha(self):
         """Return ||r||^2, ||J z||^2 and r'J z of the judges, the change of r with log(alpha)."""
         size = effect = slope = 0.0
-        for judges, problem in self._problems():
-            residual, judged = self._judged(judges, problem)
+        for problem, judged, residual in self._judged(self.training):
             change = problem.jacobian.matvec(self.sensitivity).astype(np.float64)
-            size += judged
-            effect += dot(change, change)
+            size += square(judged)
+            effect += square(change)
             slope += dot(residual, change)
         return size, effect, slope
 
-    def _problems(self):
+    def _judged(self, training):
+        """Yield subproblems of the judges, with their residual as it counts, and as it is."""
         for judges in self.judges.blocks():
-            yield judges, self.training.subproblem(judges)
-
-    def _judged(self, judges, problem):
-        residual = problem.residual.astype(np.float64)
-        judged = self.training.loss_function.judged_residual(residual, judges.rows)
-        return residual, dot(judged, judged)
+            problem = training.subproblem(judges)
+            residual = problem.residual.astype(np.float64)
+            judged = training.loss_function.judged_residual(residual, judges.rows)
+            yield problem, judged, residual
 
 
 def split(training, n_groups):

@@ -5,12 +5,12 @@ rows of a small table judge one penalty. Forward-mode differentiation of the tra
 in which direction to move it, see ``_groups.py``.
 """
 
-from math import ceil, exp, log
+from math import ceil, exp, inf, log
 
 import numpy as np
 
 from ._folds import even_places
-from ._groups import Group, split
+from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
@@ -23,9 +23,10 @@ LOWEST, HIGHEST = 1e-6, 1e4
 # Rows that judge all groups together, at least, where these are not half of the rows of each.
 _FEWEST_JUDGES = 40
 
-# The mean of several groups overfits less than each of them does: the penalty that suits it is
-# lower than what their judges ask for (measured while building; docs/algorithm.md).
-_ALPHA_OF_MEAN = 0.3
+# The mean of several groups overfits less than each of them, by what they differ in: the penalty
+# that suits it is lower than what their judges ask for. So much falls log(alpha) where differences
+# are all of the judges' error (measured while building; docs/algorithm.md).
+_FALL = 4.0
 
 # The largest change of log(alpha) at once.
 _LARGEST_MOVE = log(10.0)
@@ -115,8 +116,24 @@ class PenaltySearch:
 
     def suit_the_mean(self):
         """Lower alpha to what suits the mean of the groups."""
-        if len(self.groups) > 1:
-            self.alpha *= _ALPHA_OF_MEAN
+        self.alpha *= exp(-_FALL * self.share_of_differences())
+
+    def share_of_differences(self):
+        """Return the variance of the groups about their expectation, over the judges' error.
+
+        What one group has in common with the others, noise in the targets above all, does not
+        fall when they are averaged. A group differs from the mean of G - 1 others by the variance
+        of G / (G - 1) of them.
+        """
+        error, n_groups = self.error(), len(self.groups)
+        if n_groups == 1 or not 0 < error < inf:
+            return 0.0
+        networks = [training.network for training in self.trainings]
+        difference = sum(
+            group.difference(mean_network(networks[:i] + networks[i + 1 :]))
+            for i, group in enumerate(self.groups)
+        )
+        return min((1 - 1 / n_groups) * difference / error, 1.0)
 
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""

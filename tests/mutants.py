@@ -1039,9 +1039,16 @@ MUTANTS = [
     Mutant(
         "penalty of one group for the mean of several",
         "_penalty.py",
-        "self.alpha *= _ALPHA_OF_MEAN",
+        "self.alpha *= exp(-_FALL * self.share_of_differences())",
         "pass",
-        "tests/test_groups.py::test_the_penalty_of_all_groups_is_one",
+        "tests/test_groups.py::test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ",
+    ),
+    Mutant(
+        "difference from the mean of the other groups taken for their variance",
+        "_penalty.py",
+        "min((1 - 1 / n_groups) * difference / error, 1.0)",
+        "min(difference / error, 1.0)",
+        "tests/test_groups.py::test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ",
     ),
     # How the steps are divided
     Mutant(

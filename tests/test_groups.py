@@ -1,5 +1,7 @@
 """Groups of neurons: how a network is divided, who judges whom, and the mean of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -189,10 +191,41 @@ def test_the_penalty_of_all_groups_is_one(rng):
     search.alpha = 0.25
     assert [training.alpha for training in search.trainings] == [0.25] * 4
     state = search.state
-    search.suit_the_mean()
-    assert [training.alpha for training in search.trainings] == [0.25 * 0.3] * 4
+    search.alpha = 0.5
     search.state = state
     assert search.alpha == 0.25
+
+
+def constant(training, value):
+    """Return a network of the fit's shape that predicts one value."""
+    network = training.network
+    return replace(
+        network, output=np.zeros_like(network.output), intercept=np.full(1, value, dtype=float)
+    )
+
+
+def test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ(rng):
+    data = table(rng, 80)
+    data.targets[:] = 3.0
+    search = PenaltySearch(fit_at_start(rng, 64), data, 300)
+    for values in ([1.0, -1.0, 1.0, -1.0], [1.5, 2.0, 2.5, 3.5], [2.0, 2.0, 2.0, 2.0]):
+        for training, value in zip(search.trainings, values, strict=True):
+            training.network = constant(training, value)
+        share = np.var(values, ddof=1) / np.mean(np.square(np.subtract(values, 3.0)))
+        search.alpha = 0.25
+        assert search.share_of_differences() == pytest.approx(share)
+        search.suit_the_mean()
+        expected = 0.25 * np.exp(-4 * share)
+        assert [training.alpha for training in search.trainings] == pytest.approx([expected] * 4)
+    data.targets[:] = 0.0
+    search = PenaltySearch(fit_at_start(rng, 64), data, 300)
+    for size, share in ((1.0, 1), (0.0, 0)):  # all of the error, and none where there is none
+        for training, sign in zip(search.trainings, [1.0, -1.0, 1.0, -1.0], strict=True):
+            training.network = constant(training, sign * size)
+        assert search.share_of_differences() == share
+
+
+def test_one_group_keeps_its_penalty(rng):
     one = PenaltySearch(fit_at_start(rng, 8), table(rng, 80), 300)
     before = one.alpha
     one.suit_the_mean()
@@ -209,7 +242,7 @@ def test_a_fit_in_groups_has_one_penalty_and_one_history(rng):
     assert {87 <= size <= 93 for size in sizes[:18]} == {True}
     assert sizes[-1] == 120
     assert alphas[-1] == model.alpha_
-    assert min(alphas[:54]) * 0.3 <= model.alpha_
+    assert min(alphas[:54]) * np.exp(-4) <= model.alpha_ <= max(alphas)
 
 
 @pytest.mark.parametrize("n_steps", [1, 5, 6, 60, 180])
