@@ -73,7 +73,8 @@ class Group:
             self._judged(replace(self.training, network=network)),
             strict=True,
         )
-        return sum(square(own - others) for (_, own, _), (_, others, _) in pairs)
+        with np.errstate(invalid="ignore"):  # of rows that are out of the network's reach
+            return sum(square(own - others) for (_, own, _), (_, others, _) in pairs)
 
     def effect_of_alpha(self):
         """Return ||r||^2, ||J z||^2 and r'J z of the judges, the change of r with log(alpha)."""

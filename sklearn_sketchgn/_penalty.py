@@ -133,7 +133,8 @@ class PenaltySearch:
             group.difference(mean_network(networks[:i] + networks[i + 1 :]))
             for i, group in enumerate(self.groups)
         )
-        return min((1 - 1 / n_groups) * difference / error, 1.0)
+        share = (1 - 1 / n_groups) * difference / error
+        return share if share < 1 else 1.0  # 1 if it is NaN, as where another group overflows
 
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""

@@ -1046,8 +1046,8 @@ MUTANTS = [
     Mutant(
         "difference from the mean of the other groups taken for their variance",
         "_penalty.py",
-        "min((1 - 1 / n_groups) * difference / error, 1.0)",
-        "min(difference / error, 1.0)",
+        "share = (1 - 1 / n_groups) * difference / error",
+        "share = difference / error",
         "tests/test_groups.py::test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ",
     ),
     # How the steps are divided

@@ -223,6 +223,13 @@ def test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ(rng):
         for training, sign in zip(search.trainings, [1.0, -1.0, 1.0, -1.0], strict=True):
             training.network = constant(training, sign * size)
         assert search.share_of_differences() == share
+    network = search.trainings[0].network
+    search.trainings[0].network = replace(network, intercept=np.array([1e200]))
+    assert search.share_of_differences() == 0  # nothing to compare with an error beyond float64
+    search.trainings[1].network = replace(network, hidden=np.full_like(network.hidden, np.nan))
+    search.groups[1].judges = search.groups[1].judges.take(slice(0, 0))
+    search.trainings[0].network = constant(search.trainings[0], 1.0)
+    assert search.share_of_differences() == 1
 
 
 def test_one_group_keeps_its_penalty(rng):
