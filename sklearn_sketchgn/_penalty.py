@@ -136,6 +136,12 @@ class PenaltySearch:
         share = (1 - 1 / n_groups) * difference / error
         return share if share < 1 else 1.0  # 1 if it is NaN, as where another group overflows
 
+    def noise(self):
+        """Return the judges' mean squared error of an output, at most 1."""
+        n_outputs = len(self.groups[0].training.network.intercept)
+        error = self.error()
+        return min(error / (self.weight * n_outputs), 1.0) if error > 0 else 0.0
+
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""
         return sum(group.error() for group in self.groups)

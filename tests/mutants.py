@@ -1050,6 +1050,13 @@ MUTANTS = [
         "share = difference / error",
         "tests/test_groups.py::test_the_mean_takes_a_lower_penalty_the_more_the_groups_differ",
     ),
+    Mutant(
+        "damping left as it is on noisy tables",
+        "_schedule.py",
+        "max(training.damping, _DAMPING_OF_NOISE * search.noise())",
+        "training.damping",
+        "tests/test_penalty.py::test_noise_raises_the_damping_of_a_single_network_after_the_search",
+    ),
     # How the steps are divided
     Mutant(
         "second part as long for groups as for one network",

@@ -185,6 +185,39 @@ def test_noise_raises_the_penalty(rng):
     assert noisy > 10 * clean
 
 
+def test_the_noise_is_the_mean_squared_error_of_the_judges(rng):
+    data = standardised(rng, 200)
+    data.rows[:] *= np.sqrt(3.0)
+    data.weights[:] = 3.0
+    _, search = searching(data, rng)
+    judges = search.groups[0].judges
+    judges.targets[:] = np.sqrt(3.0) * np.array([[0.1], [0.7]])[np.arange(len(judges)) % 2]
+    assert search.noise() == pytest.approx((0.1**2 + 0.7**2) / 2)  # the first network predicts 0
+    for targets, noise in ((1e3, 1.0), (0.0, 0.0), (np.nan, 0.0)):
+        judges.targets[:] = targets
+        search.groups[0].training.network.output[:] = 0
+        assert search.noise() == noise
+
+
+def test_noise_raises_the_damping_of_a_single_network_after_the_search(rng):
+    X, y = smooth_table(rng, 2.0, n_samples=400)
+    parameters = {"width": 16, "batch_size": 64, "max_iter": 200, "random_state": 0}
+
+    def dampings(**changed):
+        model = SketchGNRegressor(**{**parameters, **changed}).fit(X, y)
+        on_batches = np.isnan(model.history_["flips"])
+        return np.array(model.history_["damping"])[on_batches]
+
+    one = dampings()
+    n_searching = np.count_nonzero(one == 0.04)
+    assert 0 < n_searching < len(one)
+    assert set(one[:n_searching]) == {0.04}
+    assert len(set(one[n_searching:])) == 1
+    assert 0.16 < one[-1] <= 0.4
+    for changed in ({"damping": 0.04}, {"width": 64}, {"batch_size": 400}, {"alpha": 1.0}):
+        assert set(dampings(**changed)) == {0.04}
+
+
 @pytest.mark.parametrize("width", [16, 64])
 @pytest.mark.parametrize("solver", ["cg", "direct"])
 @pytest.mark.parametrize("seed", range(3))
