@@ -298,14 +298,18 @@ def test_counts_are_covered_at_small_and_at_large_rates(dispersion):
 
 
 def test_huber_covers_what_is_no_outlier():
-    X, y = make_friedman1(2000, noise=1.0, random_state=0)
-    rng = np.random.default_rng(0)
-    wrong = rng.random(800) < 0.05
-    y[:800][wrong] += 5000 * np.abs(rng.standard_normal(wrong.sum()))
-    model = SketchGNRegressor(width=32, loss="huber", random_state=0).fit(X[:800], y[:800])
-    mean, std = model.predict(X[800:], return_std=True)
-    assert 0.83 < np.mean(np.abs(mean - y[800:]) <= 1.645 * std) < 0.97
-    assert np.sqrt(np.mean(std**2)) < 2
+    shares = []
+    for draw in range(3):
+        X, y = make_friedman1(2000, noise=1.0, random_state=draw)
+        rng = np.random.default_rng(draw)
+        wrong = rng.random(800) < 0.05
+        y[:800][wrong] += 5000 * np.abs(rng.standard_normal(wrong.sum()))
+        model = SketchGNRegressor(width=32, loss="huber", random_state=draw).fit(X[:800], y[:800])
+        mean, std = model.predict(X[800:], return_std=True)
+        shares.append(np.mean(np.abs(mean - y[800:]) <= 1.645 * std))
+        assert np.sqrt(np.mean(std**2)) < 2
+    # 160 errors, of which some are outliers, leave each draw uncertain by 0.04.
+    assert 0.85 < np.mean(shares) < 0.95
 
 
 def test_a_network_that_interpolates_knows_that_it_does_not_know():
