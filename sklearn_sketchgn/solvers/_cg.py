@@ -25,6 +25,9 @@ _LEAST_VALUES: tuple[tuple[str, Any, float], ...] = (
     ("refresh", Integral, 1),
 )
 
+# A sketch is blamed for what is not finite, or zero, only so far from overflow and underflow.
+_MARGIN = 1e6
+
 
 @dataclass
 class _CGState:
@@ -166,12 +169,17 @@ class CG(Solver):
         return _factor_or_none(lower, ridge)
 
     def _check_product(self, sketched, state):
-        """Blame the sketch for a useless product, unless the Jacobian is as useless."""
+        """Blame the sketch for a useless product, unless the Jacobian is nearly as useless.
+
+        Where the exact matrix is close to overflow, a good sketch may go beyond.
+        """
         if np.isfinite(sketched).all() and sketched.any():
             return
-        jacobian = state.jacobian
-        image = jacobian.rmatvec(jacobian.matvec(np.ones(jacobian.shape[1], jacobian.dtype)))
-        if np.isfinite(image).all() and image.any():
+        jacobian, info = state.jacobian, np.finfo(sketched.dtype)
+        dual = jacobian.shape[0] <= jacobian.shape[1]
+        exact = jacobian.lower_gram() if dual else jacobian.lower_normal()
+        largest = np.einsum("ii->i", exact).max()  # of a positive semi-definite matrix
+        if _MARGIN * info.tiny < largest < info.max / _MARGIN:
             check_sketched(sketched, state.sketch)
 
     def _check(self):
