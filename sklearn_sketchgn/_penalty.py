@@ -125,8 +125,11 @@ class PenaltySearch:
         fall when they are averaged. A group differs from the mean of G - 1 others by the variance
         of G / (G - 1) of them.
         """
-        error, n_groups = self.error(), len(self.groups)
-        if n_groups == 1 or not 0 < error < inf:
+        n_groups = len(self.groups)
+        if n_groups == 1:
+            return 0.0
+        error = self.error()
+        if not 0 < error < inf:
             return 0.0
         networks = [training.network for training in self.trainings]
         difference = sum(

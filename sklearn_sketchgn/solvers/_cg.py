@@ -13,7 +13,7 @@ from .._conjugate_gradient import conjugate_gradient
 from .._jacobian import add_outer
 from .._preconditioner import check_sketched, draw_checked, factor_columns, factor_gram
 from ._base import Solver, SolveResult
-from ._direct import solve_truncated
+from ._direct import Direct, solve_truncated
 
 # Largest sketched matrix of the samples axis, in bytes, before oversampling falls to 2.
 _SKETCH_BYTES = 256 * 2**20
@@ -175,10 +175,9 @@ class CG(Solver):
         """
         if np.isfinite(sketched).all() and sketched.any():
             return
-        jacobian, info = state.jacobian, np.finfo(sketched.dtype)
-        dual = jacobian.shape[0] <= jacobian.shape[1]
-        exact = jacobian.lower_gram() if dual else jacobian.lower_normal()
-        largest = np.einsum("ii->i", exact).max()  # of a positive semi-definite matrix
+        info = np.finfo(sketched.dtype)
+        # No entry of a positive semi-definite matrix exceeds its diagonal.
+        largest = Direct().prepare(state.jacobian).diagonal.max()
         if _MARGIN * info.tiny < largest < info.max / _MARGIN:
             check_sketched(sketched, state.sketch)
 
