@@ -170,17 +170,17 @@ print(model.stop_reason_, len(model.members_), threading.active_count(), sep=", 
 
 def test_an_interrupt_before_the_threads_have_started_is_handed_on(monkeypatch):
     def interrupted(*_):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("early")
 
     told = []
     monkeypatch.setattr(_members.ThreadPoolExecutor, "submit", interrupted)
     starts = [(), ()]
     assert _members.run_members(list, starts, n_jobs=2, on_interrupt=lambda: told.append(1)) == []
     assert told == [1]
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="early"):
         _members.run_members(list, starts, n_jobs=2)
     model = quick(n_members=2, n_jobs=2)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="^$"):
         model.fit(*ROWS)
     assert_unfitted(model)
 
