@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 import numpy as np
 from _environment import environment
+from steps import best_of, sgemm_peak
 
 from sklearn_sketchgn import CountSketch, Direct
 from sklearn_sketchgn import _jacobian as jacobian_module
@@ -61,18 +62,6 @@ def batch(n_rows, width, n_inputs, dtype):
     return training, TrainingData(rows, targets.astype(dtype), np.ones(n_rows, dtype=dtype))
 
 
-def peak_flops(dtype):
-    """Return flops a second of a square product, the best of several."""
-    square = np.random.default_rng(0).standard_normal((768, 768)).astype(dtype)
-    return 2 * len(square) ** 3 / min(timed(lambda: square @ square) for _ in range(20))
-
-
-def timed(call):
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
 class Clock:
     """Adds up the seconds and the flops of the products that go through it."""
 
@@ -101,13 +90,13 @@ def outer_flops(lower, factor):
 def measure(case, n_steps):
     """Return the record of a case."""
     training, data = batch(*case)
-    peak = peak_flops(case[-1])
+    peak = sgemm_peak(case[-1])
     for _ in range(30):
         _batch_step(training, data, None, 0.1)
     objective = training.history["objective"]
     if not objective[-1] < 0.5 * objective[0]:
         raise RuntimeError(f"the objective went from {objective[0]:.3g} to {objective[-1]:.3g}")
-    steps = [timed(lambda: _batch_step(training, data, None, 0.01)) for _ in range(n_steps)]
+    steps = [best_of(1, lambda: _batch_step(training, data, None, 0.01)) for _ in range(n_steps)]
     products, flops = [], 0.0
     clock = Clock()
     with ExitStack() as patches:
