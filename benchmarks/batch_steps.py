@@ -31,8 +31,7 @@ from sklearn_sketchgn import _jacobian as jacobian_module
 from sklearn_sketchgn import _network as network_module
 from sklearn_sketchgn._batch_phase import _batch_step
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._schedule import AUTO_DAMPING
-from sklearn_sketchgn._training import Training
+from sklearn_sketchgn._training import AUTO_DAMPING, Training
 from sklearn_sketchgn._training_data import TrainingData
 
 # Rows, neurons, inputs: a group of a small table, and the network of a large one.

@@ -10,6 +10,7 @@ from ._batch_phase import STEP_LENGTH, run_groups
 from ._network import initialise, initialise_paper
 from ._penalty import PenaltySearch
 from ._plan import CYCLE_STEPS
+from ._training import AUTO_DAMPING
 
 # Between cycles alpha moves by this factor.
 _FACTOR = 4.0
@@ -30,7 +31,7 @@ _LAST_SHARE = 0.1
 _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 
 
-def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch):
+def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, adapt_damping=False):
     """Train the groups in cycles, and go on to smaller penalties while the judges gain.
 
     In the first cycle the search moves alpha. Every later one starts from the best so far, first
@@ -46,6 +47,8 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch):
         Upper bounds of the rows of a batch and of the cycles, and the steps of one.
     after_epoch : callable
         See :func:`run_groups`.
+    adapt_damping : bool, default=False
+        Whether the damping falls, from the second cycle on, where the judges see little error.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch):
     def run(start, factor, *, follow=False):
         search.state = start
         search.alpha *= factor
+        if adapt_damping and not follow:
+            search.suit_the_noise(AUTO_DAMPING)
         stopped = run_groups(
             search.trainings,
             [group.kept for group in search.groups],

@@ -5,7 +5,7 @@ rows of a small table judge one penalty. Forward-mode differentiation of the tra
 in which direction to move it, see ``_groups.py``.
 """
 
-from math import ceil, exp, inf, log
+from math import ceil, exp, inf, isnan, log
 
 import numpy as np
 
@@ -27,6 +27,10 @@ _FEWEST_JUDGES = 40
 # that suits it is lower than what their judges ask for. So much falls log(alpha) where differences
 # are all of the judges' error (measured while building; docs/algorithm.md).
 _FALL = 4.0
+
+# Damping per unit of weight and of the judges' mean squared error, and its least value (measured
+# while building; docs/algorithm.md).
+_DAMPING_OF_NOISE, _LEAST_DAMPING = 0.6, 0.001
 
 # The largest change of log(alpha) at once.
 _LARGEST_MOVE = log(10.0)
@@ -139,11 +143,19 @@ class PenaltySearch:
         share = (1 - 1 / n_groups) * difference / error
         return share if share < 1 else 1.0  # 1 if it is NaN, as where another group overflows
 
-    def noise(self):
-        """Return the judges' mean squared error of an output, at most 1."""
-        n_outputs = len(self.groups[0].training.network.intercept)
+    def suit_the_noise(self, most):
+        """Set the damping to what the judges' error calls for, up to ``most`` per unit of weight.
+
+        A batch's gradient is as noisy as the squared error that is left is large.
+        """
         error = self.error()
-        return min(error / (self.weight * n_outputs), 1.0) if error > 0 else 0.0
+        if not self.weight or isnan(error):
+            return
+        n_outputs = len(self.groups[0].training.network.intercept)
+        # An error above 1 is none of noise: the network is worse than the mean of the targets.
+        noise = min(error / (self.weight * n_outputs), 1.0)
+        for training in self.trainings:
+            training.damping = min(max(_LEAST_DAMPING, _DAMPING_OF_NOISE * noise), most)
 
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""

@@ -82,8 +82,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         averaged.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
-        adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04 and may rise to 0.4
-        where one network is trained on many noisy rows.
+        adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04 and, where
+        ``alpha`` is searched for, follows the error of the held-out rows: down to 0.001 in the
+        search, and after it up to 0.6 where one network is trained on many noisy rows.
     batch_size : "auto", int or None, default="auto"
         Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
         outputs, and half of it where the neurons are trained in groups and the table does not fit

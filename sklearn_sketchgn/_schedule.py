@@ -15,15 +15,7 @@ from ._penalty import PenaltySearch
 from ._plan import auto_batch_size, plan_steps
 from ._step import square
 from ._threshold import choose_threshold
-from ._training import Training
-
-#: First damping per unit of weight when it is "auto", with targets of unit variance.
-AUTO_DAMPING = 0.04
-
-# Damping after the search, per unit of weight and of the judges' mean squared error: the noise of
-# a batch's gradient is proportional to that error. One network alone needs it; the mean of several
-# groups is less noisy as it is (measured while building; docs/algorithm.md).
-_DAMPING_OF_NOISE = 0.4
+from ._training import AUTO_DAMPING, Training
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
 _ROUND_OFF = 1e-5
@@ -144,12 +136,15 @@ def _run_phases(training, data, plan, watch, search, whole):
             n_cycles=plan.n_cycles,
             cycle_steps=plan.cycle_steps,
             after_epoch=after_epoch,
+            adapt_damping=settings.damping is None,
         )
         if stopped:
             return watch.why_stopped
         search.suit_the_mean()
-        if settings.damping is None and len(groups) == 1 and plan.n_batches > 1:
-            training.damping = max(training.damping, _DAMPING_OF_NOISE * search.noise())
+        if settings.damping is None:
+            # The mean of several groups is less noisy than each, and all rows are not noisy.
+            noisy = len(groups) == 1 and plan.n_batches > 1
+            search.suit_the_noise(inf if noisy else AUTO_DAMPING)
         gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.

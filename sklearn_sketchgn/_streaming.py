@@ -12,8 +12,8 @@ from ._members import run_members
 from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import Moments, fit_moments, scaling_of
-from ._schedule import AUTO_DAMPING, Outcome
-from ._training import Training
+from ._schedule import Outcome
+from ._training import AUTO_DAMPING, Training
 from ._training_data import training_data
 from ._validation import normalised_weights
 

@@ -9,6 +9,9 @@ from ._losses import SquaredError
 from ._network import Network
 from ._step import squares_by_output
 
+#: First damping per unit of weight when it is "auto", with targets of unit variance.
+AUTO_DAMPING = 0.04
+
 # Penalty and damping per unit of weight beyond which nothing moves any more, in any precision;
 # larger ones would only overflow.
 _LARGEST_RIDGE = 1e20

@@ -1053,9 +1053,23 @@ MUTANTS = [
     Mutant(
         "damping left as it is on noisy tables",
         "_schedule.py",
-        "max(training.damping, _DAMPING_OF_NOISE * search.noise())",
-        "training.damping",
+        "search.suit_the_noise(inf if noisy else AUTO_DAMPING)",
+        "search.suit_the_noise(AUTO_DAMPING)",
         "tests/test_penalty.py::test_noise_raises_the_damping_of_a_single_network_after_the_search",
+    ),
+    Mutant(
+        "damping left as it is between cycles",
+        "_cycles.py",
+        "search.suit_the_noise(AUTO_DAMPING)",
+        "pass",
+        "tests/test_penalty.py::test_the_damping_falls_with_the_error_from_cycle_to_cycle",
+    ),
+    Mutant(
+        "damping of a perfect fit where nobody judges",
+        "_penalty.py",
+        "if not self.weight or isnan(error):",
+        "if isnan(error):",
+        "tests/test_penalty.py::test_nobody_to_judge_leaves_the_damping_as_it_is",
     ),
     # How the steps are divided
     Mutant(

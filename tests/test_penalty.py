@@ -185,37 +185,64 @@ def test_noise_raises_the_penalty(rng):
     assert noisy > 10 * clean
 
 
-def test_the_noise_is_the_mean_squared_error_of_the_judges(rng):
+def test_the_damping_is_a_share_of_the_judges_mean_squared_error(rng):
     data = standardised(rng, 200)
     data.rows[:] *= np.sqrt(3.0)
     data.weights[:] = 3.0
-    _, search = searching(data, rng)
+    training, search = searching(data, rng)
     judges = search.groups[0].judges
     judges.targets[:] = np.sqrt(3.0) * np.array([[0.1], [0.7]])[np.arange(len(judges)) % 2]
-    assert search.noise() == pytest.approx((0.1**2 + 0.7**2) / 2)  # the first network predicts 0
-    for targets, noise in ((1e3, 1.0), (0.0, 0.0), (np.nan, 0.0)):
+    search.suit_the_noise(np.inf)  # the first network predicts 0
+    assert training.damping == pytest.approx(0.6 * (0.1**2 + 0.7**2) / 2)
+    search.suit_the_noise(0.04)
+    assert training.damping == 0.04
+    # Worse than the mean; without error; unknown, where the damping stays as it is.
+    for targets, damping in ((1e3, 0.6), (0.0, 0.001), (np.nan, 0.001)):
         judges.targets[:] = targets
-        search.groups[0].training.network.output[:] = 0
-        assert search.noise() == noise
+        training.network.output[:] = 0
+        search.suit_the_noise(np.inf)
+        assert training.damping == damping
+
+
+def test_nobody_to_judge_leaves_the_damping_as_it_is(rng):
+    data = standardised(rng, 2)
+    training, search = searching(data, rng)
+    assert not search.weight
+    search.suit_the_noise(np.inf)
+    assert training.damping == 0.04
+
+
+def dampings(X, y, **changed):
+    """Return the damping of every step on batches."""
+    parameters = {"width": 16, "batch_size": 64, "max_iter": 200, "random_state": 0}
+    model = SketchGNRegressor(**{**parameters, **changed}).fit(X, y)
+    on_batches = np.isnan(model.history_["flips"])
+    return np.array(model.history_["damping"])[on_batches]
 
 
 def test_noise_raises_the_damping_of_a_single_network_after_the_search(rng):
     X, y = smooth_table(rng, 2.0, n_samples=400)
-    parameters = {"width": 16, "batch_size": 64, "max_iter": 200, "random_state": 0}
-
-    def dampings(**changed):
-        model = SketchGNRegressor(**{**parameters, **changed}).fit(X, y)
-        on_batches = np.isnan(model.history_["flips"])
-        return np.array(model.history_["damping"])[on_batches]
-
-    one = dampings()
+    one = dampings(X, y)
     n_searching = np.count_nonzero(one == 0.04)
     assert 0 < n_searching < len(one)
     assert set(one[:n_searching]) == {0.04}
     assert len(set(one[n_searching:])) == 1
-    assert 0.16 < one[-1] <= 0.4
+    assert 0.24 < one[-1] <= 0.6
     for changed in ({"damping": 0.04}, {"width": 64}, {"batch_size": 400}, {"alpha": 1.0}):
-        assert set(dampings(**changed)) == {0.04}
+        assert set(dampings(X, y, **changed)) == {0.04}
+
+
+@pytest.mark.parametrize("changed", [{}, {"width": 64}, {"batch_size": 400}])
+def test_the_damping_falls_with_the_error_from_cycle_to_cycle(changed, rng):
+    X, _ = smooth_table(rng, 0.0, n_samples=400)
+    y = X[:, 0] + 0.3 * np.abs(X[:, 1]) + 0.1 * rng.standard_normal(400)
+    fall = dampings(X, y, max_iter=600, **changed)
+    n_first = np.count_nonzero(fall == 0.04)
+    assert 0 < n_first < 0.25 * len(fall)  # one of three cycles, which are 60 % of these steps
+    assert set(fall[:n_first]) == {0.04}
+    assert (fall[n_first:] < 0.02).all() and fall.min() > 0.001
+    for chosen in ({"damping": 0.04}, {"alpha": 1.0}):
+        assert set(dampings(X, y, max_iter=600, **changed, **chosen)) == {0.04}
 
 
 @pytest.mark.parametrize("width", [16, 64])
