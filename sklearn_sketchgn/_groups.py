@@ -124,7 +124,7 @@ def gather(training, parts):
     if parts[0] is training:
         return
     training.network = mean_network([part.network for part in parts])
-    training.alpha = parts[0].alpha
+    training.alpha, training.damping = parts[0].alpha, parts[0].damping
     steps = [part.previous_step for part in parts]
     training.previous_step = None
     if all(step is not None for step in steps):

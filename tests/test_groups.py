@@ -116,6 +116,15 @@ def test_the_last_step_of_the_mean_moves_it_as_those_of_the_groups_do(rng):
     assert whole.previous_step is None
 
 
+def test_the_fit_goes_on_with_the_penalty_and_the_damping_of_the_groups(rng):
+    whole = fit_at_start(rng, 32)
+    parts = split(whole, 2)
+    for part in parts:
+        part.alpha, part.damping = 0.25, 0.003
+    gather(whole, parts)
+    assert (whole.alpha, whole.damping) == (0.25, 0.003)
+
+
 def test_the_history_tells_of_all_groups(rng):
     whole = fit_at_start(rng, 32)
     parts = split(whole, 2)
