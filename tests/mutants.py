@@ -689,6 +689,13 @@ MUTANTS = [
         "tests/test_rehearsal.py::test_it_starts_between_the_fit_and_fresh_weights_and_is_short",
     ),
     Mutant(
+        "rehearsal at the first damping",
+        "_rehearsal.py",
+        "*on_batches[-1:]",
+        "",
+        "tests/test_rehearsal.py::test_it_is_damped_as_the_batches_were_in_the_end_but_not_more",
+    ),
+    Mutant(
         "rehearsals of members added up",
         "_rehearsal.py",
         "for values in predictions) / len(outcomes)",

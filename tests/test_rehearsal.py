@@ -33,6 +33,7 @@ def fitted(rng, n_outcomes=1, n_groups=1):
             output_scale=np.ones(1),
         )
         training.history["damping"] = [0.04] * N_STEPS
+        training.history["flips"] = [np.nan] * N_STEPS
         outcomes.append(SimpleNamespace(training=training, n_groups=n_groups))
     return data, outcomes
 
@@ -81,6 +82,20 @@ def test_it_starts_between_the_fit_and_fresh_weights_and_is_short(rng, monkeypat
     np.testing.assert_allclose(parameters, 0.4 * final.parameters() + 0.6 * fresh.parameters())
     assert damping == 0.04
     assert n_steps == 6
+
+
+@pytest.mark.parametrize(("last", "rehearsed_at"), [(0.003, 0.003), (0.6, 0.04)])
+def test_it_is_damped_as_the_batches_were_in_the_end_but_not_more(
+    last, rehearsed_at, rng, monkeypatch
+):
+    found = []
+    monkeypatch.setattr(_rehearsal, "run_groups", lambda parts, *_, **__: found.extend(parts))
+    data, outcomes = fitted(rng)
+    history = outcomes[0].training.history
+    history["damping"][20:] = [last] * (N_STEPS - 25) + [1e-6] * 5
+    history["flips"][-5:] = [0.1] * 5  # on all rows
+    rehearsed(data, outcomes, np.arange(60) < 12)
+    assert [part.damping for part in found] == [rehearsed_at]
 
 
 def test_groups_and_members_are_averaged(rng, monkeypatch):
