@@ -31,7 +31,7 @@ _LAST_SHARE = 0.1
 _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 
 
-def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, adapt_damping=False):
+def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, follow_noise=False):
     """Train the groups in cycles, and go on to smaller penalties while the judges gain.
 
     In the first cycle the search moves alpha. Every later one starts from the best so far, first
@@ -47,7 +47,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, ad
         Upper bounds of the rows of a batch and of the cycles, and the steps of one.
     after_epoch : callable
         See :func:`run_groups`.
-    adapt_damping : bool, default=False
+    follow_noise : bool, default=False
         Whether the damping falls, from the second cycle on, where the judges see little error.
 
     Returns
@@ -61,7 +61,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, ad
     def run(start, factor, *, follow=False):
         search.state = start
         search.alpha *= factor
-        if adapt_damping and not follow:
+        if follow_noise and not follow:
             search.suit_the_noise(AUTO_DAMPING)
         stopped = run_groups(
             search.trainings,

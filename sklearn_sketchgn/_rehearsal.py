@@ -7,7 +7,7 @@ in the groups of the fit, and is judged by the other fifth.
 """
 
 from dataclasses import replace
-from math import ceil, isnan
+from math import ceil
 
 import numpy as np
 
@@ -102,6 +102,5 @@ def _damping(history):
     Under the first one, where it has fallen, intervals were too wide: those of naval held 0.98.
     What all rows adapt it to is none for batches.
     """
-    steps = zip(history["damping"], history["flips"], strict=True)
-    on_batches = [damping for damping, flips in steps if isnan(flips)]
-    return min([history["damping"][0], *on_batches[-1:]])
+    n_batch_steps = int(np.isnan(history["flips"]).sum())  # they come first
+    return min(history["damping"][0], history["damping"][max(n_batch_steps - 1, 0)])

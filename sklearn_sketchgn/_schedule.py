@@ -136,7 +136,7 @@ def _run_phases(training, data, plan, watch, search, whole):
             n_cycles=plan.n_cycles,
             cycle_steps=plan.cycle_steps,
             after_epoch=after_epoch,
-            adapt_damping=settings.damping is None,
+            follow_noise=settings.damping is None,
         )
         if stopped:
             return watch.why_stopped

@@ -691,8 +691,8 @@ MUTANTS = [
     Mutant(
         "rehearsal at the first damping",
         "_rehearsal.py",
-        "*on_batches[-1:]",
-        "",
+        "max(n_batch_steps - 1, 0)",
+        "0",
         "tests/test_rehearsal.py::test_it_is_damped_as_the_batches_were_in_the_end_but_not_more",
     ),
     Mutant(
