@@ -79,7 +79,7 @@ def run_groups(
 
 def _batch_step(training, batch, follower, length):
     weight = batch.weight
-    problem = training.subproblem(batch)
+    problem = training.subproblem(batch, training.metric)
     value, damping = problem.value(), training.ridge(weight)
     state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
     drift = training.previous_step

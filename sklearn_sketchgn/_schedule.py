@@ -11,6 +11,7 @@ from ._batch_phase import run_groups
 from ._cycles import choose_alpha, search_penalty
 from ._groups import gather
 from ._losses import SquaredError
+from ._metric import damping_metric
 from ._penalty import PenaltySearch
 from ._plan import auto_batch_size, plan_steps
 from ._step import square
@@ -197,6 +198,7 @@ def _start(settings, data, network, scaling, rng, resume):
         weight_unit=settings.weight_unit,
         loss_function=settings.loss_function,
         adapt_damping=settings.damping != 0,
+        metric=damping_metric(data, network),
     )
     if resume is not None:
         if settings.alpha is None:

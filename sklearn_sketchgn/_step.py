@@ -1,8 +1,11 @@
 """One Gauss-Newton step: the damped, penalised, momentum-centred least-squares subproblem."""
 
+from dataclasses import replace
+from math import prod
+
 import numpy as np
 
-from ._blas import dot
+from ._blas import dot, product
 from ._losses import SquaredError
 
 _SQUARED_ERROR = SquaredError()
@@ -21,6 +24,10 @@ class Subproblem:
     solver solves. (One lam for all parameters gives the unpenalised ones a proximal term more:
     the step differs slightly, its fixed points are those of the objective.)
 
+    Where the last term is in the metric C of ``_metric.py``, p' C p in the place of ||p||^2, the
+    problem is solved in its coordinates p = q T, where it has the same form: with J T for J, and
+    c = (mu C drift - alpha P theta) T / lam. ``jacobian`` is then J T.
+
     Parameters
     ----------
     network : Network
@@ -32,10 +39,21 @@ class Subproblem:
     loss_function : object
         One of the losses of ``_losses.py``. J and r are those of its working residual, and values
         are those of the loss itself: 1/2 ||r||^2 becomes 1/2 ||root_loss||^2.
+    coordinates : Coordinates or None, default=None
+        Those for this alpha and the mu to be solved with; None for the plain norm.
     """
 
-    def __init__(self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR):
+    _coordinates = None
+
+    def __init__(
+        self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR, coordinates=None
+    ):
         self._set_parameters(network, alpha, loss_function)
+        if coordinates is not None:
+            self._coordinates = coordinates
+            self._hidden_shape = network.hidden.shape
+            rows = product(rows, coordinates.outward)
+            network = replace(network, hidden=product(network.hidden, coordinates.inward))
         self.jacobian, self.residual, self.root_loss = loss_function.linearise(
             network, rows, targets
         )
@@ -62,7 +80,8 @@ class Subproblem:
 
     def gradient(self):
         """Return J'r + alpha P theta."""
-        return self.jacobian.rmatvec(self.residual) + self.alpha * self.penalised_theta
+        slope = self._times(self.jacobian.rmatvec(self.residual), "inward")
+        return slope + self.alpha * self.penalised_theta
 
     def solve(self, solver, state, damping, drift=None):
         """Return the step p and the solver's result.
@@ -101,7 +120,7 @@ class Subproblem:
         drift : ndarray or None
             The derivative of the drift; None is zero.
         """
-        residual = self.jacobian.matvec(sensitivity)
+        residual = self._image(sensitivity)
         pulled = self._mask * (self.theta + step + sensitivity)
         return self._solve(solver, state, damping, residual, pulled, drift)[0]
 
@@ -113,10 +132,24 @@ class Subproblem:
             return result.step, result
         centre = (-self.alpha / ridge) * pulled
         if drift is not None:
-            centre += (damping / ridge) * drift
+            centre += (damping / ridge) * self._times(drift, "metric")
+        centre = self._times(centre, "outward")
         centred = residual if not centre.any() else (residual + self.jacobian.matvec(centre))
         result = _checked(solver, solver.solve(state, -centred, ridge), len(centre))
-        return centre + result.step, result
+        return self._times(centre + result.step, "outward"), result
+
+    def _image(self, step):
+        """Return J p."""
+        return self.jacobian.matvec(self._times(step, "inward"))
+
+    def _times(self, vector, name):
+        """Return a vector with its hidden weights multiplied by a matrix of the coordinates."""
+        if self._coordinates is None:
+            return vector
+        n_hidden, out = prod(self._hidden_shape), vector.copy()
+        hidden = out[:n_hidden].reshape(self._hidden_shape)
+        hidden[...] = product(hidden, getattr(self._coordinates, name))
+        return out
 
     def trial(self, network, step, data):
         """Return the network at theta + step and its objective, nan if the step is not finite."""
@@ -130,7 +163,7 @@ class Subproblem:
     def predicted_decrease(self, step):
         """Return by how much the linearised objective (without damping) falls along a step."""
         # Products by @, as these are no arrays where the rows are on a cluster.
-        image = self.jacobian.matvec(step).astype(np.float64)
+        image = self._image(step).astype(np.float64)
         moved = (self._mask * step).astype(np.float64)
         linear = image @ self.residual + self.alpha * (moved @ self.penalised_theta)
         return -(linear + 0.5 * (image @ image + self.alpha * (moved @ moved)))

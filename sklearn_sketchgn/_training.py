@@ -51,7 +51,8 @@ class Training:
 
     ``alpha`` is in the units of the user's weights, which are ``weight_unit`` times those of the
     data; ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises
-    it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase.
+    it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase,
+    and ``metric`` that of the damping there, None for the plain norm.
     """
 
     network: Network
@@ -68,6 +69,7 @@ class Training:
     loss_function: Any = field(default_factory=SquaredError)
     growth: float = 2.0
     previous_step: np.ndarray | None = None
+    metric: Any = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
 
     def fresh(self, network, alpha):
@@ -76,16 +78,23 @@ class Training:
         return replace(self, network=network, alpha=alpha, previous_step=None, history=history)
 
     def for_resume(self):
-        """Return a copy without the history, the generator and the strategies."""
-        return replace(self, history={}, rng=None, solver=None, sketch=None)
+        """Return a copy without the history, the generator, the strategies and the metric."""
+        return replace(self, history={}, rng=None, solver=None, sketch=None, metric=None)
 
-    def subproblem(self, data):
-        """Linearise on a set of samples; the penalty shrinks with their share of the weight."""
+    def subproblem(self, data, metric=None):
+        """Linearise on a set of samples; the penalty shrinks with their share of the weight.
+
+        With a metric the subproblem is for the present damping in it; without, for any.
+        """
         # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
         alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
         weight = data.weight
         alpha = min(alpha * (weight / self.total_weight), _LARGEST_RIDGE * weight)
-        return data.subproblem(self.network, alpha, self.loss_function)
+        damping = self.ridge(weight)
+        if metric is None or not damping:
+            return data.subproblem(self.network, alpha, self.loss_function)
+        coordinates = metric.coordinates(alpha, damping, data.rows.dtype)
+        return data.subproblem(self.network, alpha, self.loss_function, coordinates)
 
     def ridge(self, weight):
         """Return mu, the damping of a set of samples of this weight."""

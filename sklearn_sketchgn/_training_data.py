@@ -49,9 +49,9 @@ class TrainingData:
         """Return one number a sample and column in float64, without the roots of the weights."""
         return values.astype(np.float64) / np.sqrt(self.weights)[:, None]
 
-    def subproblem(self, network, alpha, loss_function):
+    def subproblem(self, network, alpha, loss_function, coordinates=None):
         """Linearise a network on all of these samples, whose rows are in memory."""
-        return Subproblem(network, self.rows, self.targets, alpha, loss_function)
+        return Subproblem(network, self.rows, self.targets, alpha, loss_function, coordinates)
 
     def squared_loss(self, network, loss_function):
         """Return ||root_loss||^2 of a network on all of these samples."""

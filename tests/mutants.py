@@ -122,8 +122,8 @@ MUTANTS = [
     Mutant(
         "momentum with the wrong sign",
         "_step.py",
-        "centre += (damping / ridge) * drift",
-        "centre -= (damping / ridge) * drift",
+        "centre += (damping / ridge) * self",
+        "centre -= (damping / ridge) * self",
         "tests/test_step.py::test_step_minimises_its_subproblem",
     ),
     Mutant(
@@ -136,8 +136,8 @@ MUTANTS = [
     Mutant(
         "penalty missing in the gradient",
         "_step.py",
-        "self.jacobian.rmatvec(self.residual) + self.alpha * self.penalised_theta",
-        "self.jacobian.rmatvec(self.residual)",
+        "return slope + self.alpha * self.penalised_theta",
+        "return slope",
         "tests/test_step.py::test_value_and_gradient",
     ),
     Mutant(
@@ -146,6 +146,70 @@ MUTANTS = [
         "-(linear + 0.5 * (image @ image",
         "-(linear + (image @ image",
         "tests/test_step.py::test_trial_and_predicted_decrease",
+    ),
+    # The metric of the damping
+    Mutant(
+        "last step drawn to in the plain norm",
+        "_step.py",
+        'self._times(drift, "metric")',
+        "drift",
+        "tests/test_metric.py::test_step_minimises_its_subproblem",
+    ),
+    Mutant(
+        "step left in its coordinates",
+        "_step.py",
+        'return self._times(centre + result.step, "outward"), result',
+        "return centre + result.step, result",
+        "tests/test_metric.py::test_step_minimises_its_subproblem",
+    ),
+    Mutant(
+        "gradient left in its coordinates",
+        "_step.py",
+        'self._times(self.jacobian.rmatvec(self.residual), "inward")',
+        "self.jacobian.rmatvec(self.residual)",
+        "tests/test_metric.py::test_nothing_but_the_damping_depends_on_the_metric",
+    ),
+    Mutant(
+        "image of a step that is not in the coordinates",
+        "_step.py",
+        'self.jacobian.matvec(self._times(step, "inward"))',
+        "self.jacobian.matvec(step)",
+        "tests/test_metric.py::test_sensitivity_is_the_derivative_of_the_step",
+    ),
+    Mutant(
+        "coordinates of another penalty kept",
+        "_metric.py",
+        "if self._key != (share, dtype):",
+        "if self._key is None:",
+        "tests/test_metric.py::test_coordinates_follow_the_ratio_of_penalty_and_damping_and_the_dtype",
+    ),
+    Mutant(
+        "penalty left out of the coordinates",
+        "_metric.py",
+        "np.sqrt((1 - share) + share * self._values)",
+        "np.sqrt(self._values)",
+        "tests/test_metric.py::test_a_penalty_alone_leaves_the_weights_as_they_are",
+    ),
+    Mutant(
+        "no floor under the metric",
+        "_metric.py",
+        "(np.maximum(values, 0.0) + _FLOOR) / (1 + _FLOOR)",
+        "np.maximum(values, 1e-9)",
+        "tests/test_metric.py::test_no_direction_is_damped_less_than_the_floor",
+    ),
+    Mutant(
+        "covariance not divided by the weights",
+        "_metric.py",
+        "covariance /= data.weight",
+        "covariance /= len(data)",
+        "tests/test_metric.py::test_the_covariance_of_a_table_counts_weights_and_not_the_column_of_ones",
+    ),
+    Mutant(
+        "batches damped in the plain norm",
+        "_batch_phase.py",
+        "training.subproblem(batch, training.metric)",
+        "training.subproblem(batch)",
+        "tests/test_metric.py::test_a_difference_of_nearly_equal_columns_is_learnt",
     ),
     # Training
     Mutant(
@@ -278,7 +342,7 @@ MUTANTS = [
     Mutant(
         "sensitivity without the residual's change",
         "_step.py",
-        "residual = self.jacobian.matvec(sensitivity)",
+        "residual = self._image(sensitivity)",
         "residual = 0 * self.residual",
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
     ),

@@ -143,7 +143,7 @@ def test_a_sensitivity_that_is_not_finite_starts_again(rng):
 
 
 def test_rows_are_held_out_at_first_and_join_later(rng):
-    X, y = smooth_table(rng, 0.3, n_samples=200)
+    X, y = smooth_table(rng, 0.0, n_samples=200)
     model = SketchGNRegressor(width=8, max_iter=100, random_state=0).fit(X, y)
     sizes = model.history_["batch_size"]
     # 90 steps on batches, of which the search has three cycles of 18.
