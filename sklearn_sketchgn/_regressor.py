@@ -81,11 +81,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         rows, the neurons are trained in two to four groups with other rows held out each, and
         averaged.
     damping : "auto" or float >= 0, default="auto"
-        Damping per unit of weight; in the batch phase, of hidden weights in the metric of the
-        features' covariance (up to 400 features). A number is constant in the batch phase and the start of the
+        Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04 and, where
         ``alpha`` is searched for, follows the error of the held-out rows: down to 0.001 in the
-        search, and after it up to 0.6 where one network is trained on many noisy rows.
+        search, and after it up to 0.6 where one network is trained on many noisy rows. On batches
+        of up to 200 features hidden weights are damped in the metric of the features' covariance.
     batch_size : "auto", int or None, default="auto"
         Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
         outputs, and half of it where the neurons are trained in groups and the table does not fit
