@@ -43,17 +43,17 @@ class Subproblem:
         Those for this alpha and the mu to be solved with; None for the plain norm.
     """
 
-    _coordinates = None
+    _metric = _outward = _inward = None
 
     def __init__(
         self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR, coordinates=None
     ):
         self._set_parameters(network, alpha, loss_function)
         if coordinates is not None:
-            self._coordinates = coordinates
-            self._hidden_shape = network.hidden.shape
-            rows = product(rows, coordinates.outward)
-            network = replace(network, hidden=product(network.hidden, coordinates.inward))
+            self._metric = coordinates.metric
+            self._outward, self._inward = coordinates.outward, coordinates.inward
+            rows = product(rows, self._outward)
+            network = replace(network, hidden=product(network.hidden, self._inward))
         self.jacobian, self.residual, self.root_loss = loss_function.linearise(
             network, rows, targets
         )
@@ -62,6 +62,7 @@ class Subproblem:
         self.alpha = alpha
         self.loss_function = loss_function
         self.n_outputs = network.output.shape[1]
+        self._hidden_shape = network.hidden.shape
         self.theta = network.parameters()
         self._mask = network.penalised()
         self.penalised_theta = self._mask * self.theta
@@ -80,7 +81,7 @@ class Subproblem:
 
     def gradient(self):
         """Return J'r + alpha P theta."""
-        slope = self._times(self.jacobian.rmatvec(self.residual), "inward")
+        slope = self._times(self.jacobian.rmatvec(self.residual), self._inward)
         return slope + self.alpha * self.penalised_theta
 
     def solve(self, solver, state, damping, drift=None):
@@ -132,23 +133,23 @@ class Subproblem:
             return result.step, result
         centre = (-self.alpha / ridge) * pulled
         if drift is not None:
-            centre += (damping / ridge) * self._times(drift, "metric")
-        centre = self._times(centre, "outward")
+            centre += (damping / ridge) * self._times(drift, self._metric)
+        centre = self._times(centre, self._outward)
         centred = residual if not centre.any() else (residual + self.jacobian.matvec(centre))
         result = _checked(solver, solver.solve(state, -centred, ridge), len(centre))
-        return self._times(centre + result.step, "outward"), result
+        return self._times(centre + result.step, self._outward), result
 
     def _image(self, step):
         """Return J p."""
-        return self.jacobian.matvec(self._times(step, "inward"))
+        return self.jacobian.matvec(self._times(step, self._inward))
 
-    def _times(self, vector, name):
-        """Return a vector with its hidden weights multiplied by a matrix of the coordinates."""
-        if self._coordinates is None:
+    def _times(self, vector, matrix):
+        """Return a vector with its hidden weights multiplied by a matrix; None is the identity."""
+        if matrix is None:
             return vector
         n_hidden, out = prod(self._hidden_shape), vector.copy()
         hidden = out[:n_hidden].reshape(self._hidden_shape)
-        hidden[...] = product(hidden, getattr(self._coordinates, name))
+        hidden[...] = product(hidden, matrix)
         return out
 
     def trial(self, network, step, data):
