@@ -65,7 +65,8 @@ def _maximise(F, ratios, weights, prior, factor):
     def misfit(parameters):
         with np.errstate(over="ignore"):
             logs = product(F, parameters)
-            relative = ratios * np.exp(-logs)
+            # Nothing is made of an error of 0, whatever the factor: it may be infinite.
+            relative = np.multiply(ratios, np.exp(-logs), where=ratios > 0, out=ratios * 0)
         return 0.5 * (weights @ (logs + relative) + prior @ parameters**2), relative
 
     value, relative = misfit(parameters)

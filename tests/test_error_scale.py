@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import cho_factor
 from scipy.optimize import minimize
 
-from sklearn_sketchgn._error_scale import fit_error_scale
+from sklearn_sketchgn._error_scale import _maximise, fit_error_scale
 
 
 def table(rng, n_samples=200, n_outputs=2):
@@ -86,3 +87,12 @@ def test_no_errors_and_no_coordinates():
     # One parameter, the level: raised by 1 + 2 / 5.
     assert level[0] == pytest.approx(2 * 1.4)
     assert slopes.shape == (0, 1)
+
+
+def test_an_error_of_zero_where_a_step_overflows():
+    # From a step of the search, with weights of 450 orders of magnitude: 0 times exp(9e7).
+    F = np.array([[2e-5, -5e-6, -1e-6, 1.0], [1e8, -1e7, -5e8, 1.0], [0.5, -0.05, -0.02, 1.0]])
+    ratios, weights = np.array([0.0, 1e20, 2e-12]), np.array([3.5e-20, 3.5e-20, 3.5])
+    prior = np.array([1.0, 1.0, 1.0, 0.0])
+    factor = cho_factor(0.5 * (weights * F.T) @ F + np.diag(prior))
+    assert np.isfinite(_maximise(F, ratios, weights, prior, factor)).all()
