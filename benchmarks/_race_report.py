@@ -120,8 +120,8 @@ def draw(axes, methods, clock, names):
 
 def limit(axes, methods, names):
     """Leave out the errors of the first moments: up to the spread of what is reached."""
-    ends = [min(r["errors"][-1] for r in methods[n]) for n in names if n in methods]
-    axes.set_ylim(0.9 * min(ends), 6 * min(ends))
+    least = min(min(r["errors"]) for n in names if n in methods for r in methods[n])
+    axes.set_ylim(0.9 * least, 6 * least)
 
 
 def save_plot(records, path, clock):

@@ -61,8 +61,8 @@ class DampingMetric:
 class Coordinates:
     """Hidden weights Q in which penalty and damping of a step are one multiple of ||Q||^2.
 
-    With lam = alpha + mu and T = ((alpha I + mu C) / lam)^(-1/2), a step P = Q T of the hidden
-    weights has  alpha ||P||^2 + mu tr(P C P') = lam ||Q||^2,  and on the rows X T the hidden
+    With lam = alpha + mu and T = ((alpha I + mu C) / lam)^(-1/2), a step dW = Q T of the hidden
+    weights has  alpha ||dW||^2 + mu tr(dW C dW') = lam ||Q||^2,  and on the rows X T the hidden
     weights W T^-1 give what W gives on X.
 
     Attributes
