@@ -20,6 +20,8 @@ from ._training import AUTO_DAMPING, Training
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
 _ROUND_OFF = 1e-5
+# How many times the error of the mean is too far away to go on from.
+_OUT_OF_REACH = 1e8
 # Error, in units of the target, that is round-off in float64.
 _EXACT = 1e-14
 
@@ -110,13 +112,16 @@ def train(
             raise MemoryError(_memory_advice(settings, data, network)) from error
         reason = "memory"
     training.network = watch.best_network()
-    finished = validation is None and resume is None and not settings.to_be_continued
-    exact = finished and watch.first_is_exact(data)
-    if exact or (finished and watch.has_got_worse(data)):
-        training.network = watch.first
-        # Of a constant target the mean is all there is to learn, and nothing went wrong.
-        if reason not in ("interrupted", "memory") and not exact:
-            reason = "worse"
+    judged = validation is None and resume is None
+    exact = judged and watch.first_is_exact(data)
+    # What goes on may err more than the mean for now.
+    times = _OUT_OF_REACH if settings.to_be_continued else 1.0
+    worse = judged and not exact and watch.has_got_worse(data, times)
+    # Of a constant target the mean is all there is to learn, and nothing went wrong.
+    if worse or (exact and not settings.to_be_continued):
+        training.network, training.previous_step = watch.first, None
+    if worse and reason not in ("interrupted", "memory"):
+        reason = "worse"
     n_groups = 1 if search is None else len(search.groups)
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
 
@@ -253,15 +258,15 @@ class Watch:
         if current < self.best_loss:
             self.best, self.best_loss = self.training.network, current
 
-    def has_got_worse(self, data):
-        """Return whether the network errs more than the first one, which predicts the mean.
+    def has_got_worse(self, data, times=1.0):
+        """Return whether the network errs more times than the first one, which predicts the mean.
 
         A network of a fixed output layer starts anywhere, so nothing is promised of it.
         """
         if not self.training.network.train_output:
             return False
         # Written so that NaN counts as worse.
-        return not self._measure(data)[0] <= (1 + _ROUND_OFF) * self.first_error
+        return not self._measure(data)[0] <= (1 + _ROUND_OFF) * times**2 * self.first_error
 
     def _measure(self, data, unit=1.0):
         """Return the sum of squares of the root loss, and the mean loss, of the current network."""

@@ -279,9 +279,16 @@ MUTANTS = [
     Mutant(
         "network kept that errs more than the mean",
         "_schedule.py",
-        "if exact or (finished and watch.has_got_worse(data))",
-        "if exact",
+        "worse = judged and not exact and watch.has_got_worse(data, times)",
+        "worse = False",
         "tests/test_training.py::test_a_fit_that_gets_worse_predicts_the_mean_and_says_so",
+    ),
+    Mutant(
+        "network gone on from, however far away it is",
+        "_schedule.py",
+        "times = _OUT_OF_REACH if",
+        "times = np.inf if",
+        "tests/test_training.py::test_a_fit_to_be_continued_may_get_worse_but_not_out_of_reach",
     ),
     Mutant(
         "search for the penalty that depends on the unit of the weights",

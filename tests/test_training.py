@@ -331,6 +331,22 @@ def test_a_fit_that_gets_worse_predicts_the_mean_and_says_so(n_members, rng):
     assert "the mean of the targets" in model.stop_reason_
 
 
+@quiet
+def test_a_fit_to_be_continued_may_get_worse_but_not_out_of_reach(rng):
+    """A network that is a little worse is gone on from; one that is 1e20 deviations away is not."""
+    X, y = rng.standard_normal((16, 3)), rng.standard_normal(16)
+    wild = {"width": 4, "alpha": 0.0, "damping": 0.0, "random_state": 0, "warm_start": True}
+    model = SketchGNRegressor(**wild, batch_size=1, max_iter=5).fit(X, y)
+    error = np.mean((model.predict(X) - y) ** 2)
+    assert 1.001 * y.var() < error < 1e16 * y.var()
+
+    weight = 10.0 ** rng.permutation(np.linspace(-200, 200, 16))
+    wild |= {"alpha": 1.0, "batch_size": None, "solver": "cg", "max_iter": 1}
+    model = SketchGNRegressor(**wild).fit(X[:, :1], y, weight)
+    np.testing.assert_allclose(model.predict(X[:, :1]), y[weight.argmax()], rtol=1e-12)
+    assert "the mean of the targets" in model.stop_reason_
+
+
 def test_a_fit_that_did_not_converge_warns_once():
     X, y = load_diabetes(return_X_y=True)
     model = SketchGNRegressor(width=8, alpha=1e-3, batch_size=None, max_iter=3, random_state=0)
