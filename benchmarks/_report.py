@@ -76,9 +76,32 @@ def print_report(records, order, tables):
         times[table].insert(0, str(splits))
     print_rows("Test RMSE", ["splits", *methods, *published], errors)
     print_rows("Fit seconds", ["splits", *methods], times)
+    print_new_rows(cells, methods, tables)
     for ours in methods:
         if ours.startswith("sketchgn"):
             print_summary(cells, ours, tables)
+
+
+def print_new_rows(cells, methods, tables):
+    """Print errors on the test rows that are copies of no training row, where some are copies.
+
+    Whoever remembers the training rows gains on copies, and may lose on all others.
+    """
+    rows = {}
+    for table in tables:
+        row = [cells.get((m, table), {}) for m in methods]
+        told = [r for cell in row for r in cell.values() if "rmse_new" in r]
+        if all(r["share_new"] == 1 for r in told):
+            continue
+        whole = [c if all("rmse_new" in r for r in c.values()) else {} for c in row]
+        rows[table] = [f"{1 - np.mean([r['share_new'] for r in told]):.1%}"]
+        rows[table] += [f"{mean(c, 'rmse_new'):.3g} ({len(c)})" if c else "-" for c in whole]
+    if rows:
+        print_rows(
+            "RMSE on test rows that are copies of no training row (splits)",
+            ["copies", *methods],
+            rows,
+        )
 
 
 def compare(cells, ours, others, tables, field):

@@ -132,8 +132,11 @@ def measure(method, data, split, width, cap=True):
         raise ValueError(f"{method}: predictions of shape {predicted.shape} or not finite")
     for other in {str(w.message) for w in caught if w.category is not ConvergenceWarning}:
         print(f"  {method}: {other}", file=sys.stderr)
+    squares, new = (predicted - y_test) ** 2, are_new(X_test, X)
     return {
-        "rmse": float(np.sqrt(np.mean((predicted - y_test) ** 2))),
+        "rmse": float(np.sqrt(squares.mean())),
+        "rmse_new": float(np.sqrt(squares[new].mean())) if new.any() else float("nan"),
+        "share_new": float(new.mean()),
         "fit_seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "n_warnings": len(caught),
@@ -142,6 +145,12 @@ def measure(method, data, split, width, cap=True):
         "test_rows": zlib.crc32(np.packbits(data.test[split]).tobytes()),
         "fitted": fitted_values(model),
     }
+
+
+def are_new(rows, known):
+    """Return which rows are copies of none of the known ones."""
+    seen = {row.tobytes() for row in np.ascontiguousarray(known)}
+    return np.array([row.tobytes() not in seen for row in np.ascontiguousarray(rows)])
 
 
 def fitted_values(model):
