@@ -120,8 +120,8 @@ def draw(axes, methods, clock, names):
 
 def limit(axes, methods, names):
     """Leave out the errors of the first moments: up to the spread of what is reached."""
-    least = min(min(r["errors"]) for n in names if n in methods for r in methods[n])
-    axes.set_ylim(0.9 * least, 6 * least)
+    reached = [min(min(r["errors"]) for r in methods[n]) for n in names if n in methods]
+    axes.set_ylim(0.9 * min(reached), max(6 * min(reached), 2 * max(reached)))
 
 
 def save_plot(records, path, clock):
