@@ -19,6 +19,7 @@ DIR holds `yacht.npz` and so on: arrays X, y and test (one row of packed bits pe
 The JSON is a cache, rewritten after each fit: what is in it is not computed again.
 `mlp-lbfgs` is one fit at each alpha of 0.01, 0.1, 1, 10; the tables add `lbfgs-hindsight`, the
 alpha with the least *test* error on each table, at the time of that single fit.
+A table of its own has the errors on test rows whose inputs no training row has, where others are.
 On tables above CAP_ROWS rows the long baselines stop at CAP_ITERATIONS (`capped` in the JSON, a
 star in the tables) unless `--no-cap` is given.
 """

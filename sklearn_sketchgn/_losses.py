@@ -47,7 +47,7 @@ class Loss:
 
     def formulas(self, f, y):
         """Return l(f, y), dl / df and a curvature h > 0 that stands for its second derivative."""
-        raise NotImplementedError
+        raise NotImplementedError  # all else follows from these: every loss has its own
 
     def check_targets(self, y):
         """Raise ValueError for targets that the loss is not defined for."""
