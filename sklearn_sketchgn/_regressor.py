@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._bounds import bounded_product, bounds_of, no_bounds
 from ._callbacks import CallbackObserver
 from ._compat import (
     CallbackSupportMixin,
@@ -139,6 +140,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Weights for raw inputs and targets, float64.
     intercepts_ : list of two ndarrays of shape (width,) and (n_outputs,)
         Biases for raw inputs and targets, float64.
+    input_bounds_ : ndarray of shape (2, n_features)
+        Least and largest value of every column that the network is evaluated at: a fifth of the
+        column's range beyond that of the rows that it has seen, held-out ones included. ``predict``
+        moves an input that lies beyond to the bound. Infinite with ``train_output=False``.
+    target_bounds_ : ndarray of shape (2, n_outputs)
+        Least and largest prediction: likewise for the targets.
     n_iter_ : int
         Steps taken.
     loss_ : float
@@ -376,6 +383,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
+            self._bound_predictions(stream.x, stream.y)
             if not self._stream.folded:
                 self.__dict__.pop("_resume", None)  # nothing is learnt yet but the mean
             self._uncertainty = "partial_fit keeps no rows to estimate one from"
@@ -383,7 +391,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return self
 
     def predict(self, X, return_std=False):
-        """Predict targets.
+        """Predict targets, within the bounds of what was seen in training.
+
+        A row outside of ``input_bounds_`` is predicted as the nearest one inside, and a prediction
+        outside of ``target_bounds_`` is moved to the bound: the network itself goes on linearly,
+        and one entry that stands for "unknown" would be off by any factor. ``to_mlp_regressor()``
+        predicts without bounds. Standard deviations are those of the row as it is.
 
         Parameters
         ----------
@@ -417,11 +430,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         size = max(1, _PREDICT_ELEMENTS // max(self.coefs_[0].shape))
         for start in range(0, len(out), size):
             block = slice(start, start + size)
-            hidden = X[block].astype(np.float64, copy=False) @ self.coefs_[0]
+            hidden = bounded_product(X[block], self.input_bounds_, self.coefs_[0])
             hidden += self.intercepts_[0]
             out[block] = np.maximum(hidden, 0, out=hidden) @ self.coefs_[1] + self.intercepts_[1]
         if self.out_activation_ == "exp":
             out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
+        np.clip(out, *self.target_bounds_, out=out)
         tables = [out, standard_deviation(self, X)] if return_std else [out]
         if X.dtype == np.float32 and all(_fits_float32(table) for table in tables):
             tables = [table.astype(np.float32) for table in tables]
@@ -435,8 +449,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Returns
         -------
         sklearn.neural_network.MLPRegressor
-            Predicts the same to round-off; loads in skops without a trust list and converts with
-            the stock ONNX converter.
+            Predicts the same to round-off, but for rows and predictions outside of
+            ``input_bounds_`` and ``target_bounds_``, where it goes on linearly. Loads in skops
+            without a trust list and converts with the stock ONNX converter.
 
         Raises
         ------
@@ -504,7 +519,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         moments = fit_moments(X, weight), fit_moments(y, weight)
         scaling, resume = self._resumed(settings, moments[0], n_outputs)
         if resume:
-            moments = self._stream.x, self._stream.y
+            moments = self._stream.x.widened(moments[0]), self._stream.y.widened(moments[1])
         else:
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
@@ -522,6 +537,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X, y, _ = rows
         self._flat_target, self.n_outputs_ = flat, y.shape[1]
         self.out_activation_ = settings.loss_function.out_activation
+        x_moments, y_moments = moments
+        if held_out is not None:
+            X_val, y_val, weight_val = held_out
+            x_moments = x_moments.widened(fit_moments(X_val, weight_val))
+            y_moments = y_moments.widened(fit_moments(y_val, weight_val))
+        self._bound_predictions(x_moments, y_moments)  # callbacks may predict, too
         callbacks = CallbackObserver(self, given, scaling)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
         settings, outcomes, self._uncertainty = fit_members(
@@ -537,10 +558,16 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         folded = self._keep(settings, scaling, outcomes)
         seed = int(rng.integers(2**31 - 1))
         n_rows = len(y) if whole is None else len(whole)
-        x_moments, y_moments = moments
         self._stream = stream_after_fit(x_moments, y_moments, n_rows, seed, folded, self.alpha_)
         self._diagnose(X, scaling)
         return callbacks
+
+    def _bound_predictions(self, x_moments, y_moments):
+        if self.train_output:
+            self.input_bounds_, self.target_bounds_ = bounds_of(x_moments), bounds_of(y_moments)
+        else:
+            self.input_bounds_ = no_bounds(self.n_features_in_)
+            self.target_bounds_ = no_bounds(self.n_outputs_)
 
     def _diagnose(self, X, scaling):
         names = getattr(self, "feature_names_in_", None)

@@ -1,6 +1,6 @@
 """Weighted standardisation of inputs and targets, and its folding into the weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -89,7 +89,7 @@ class Scaling:
 
 @dataclass
 class Moments:
-    """Weighted mean and standard deviation of the columns of a table, and its sum of weights.
+    """Weighted mean, standard deviation and range of the columns of a table, and its weight.
 
     The deviation of a constant column is exactly 0.
     """
@@ -97,10 +97,20 @@ class Moments:
     weight: float
     mean: np.ndarray
     deviation: np.ndarray
+    least: np.ndarray
+    largest: np.ndarray
 
     def in_weight_unit(self, unit):
         """Return the moments under weights that are ``unit`` times as large."""
-        return Moments(self.weight * unit, self.mean, self.deviation)
+        return replace(self, weight=self.weight * unit)
+
+    def widened(self, other):
+        """Return the moments with a range that contains that of another table."""
+        least, largest = (
+            np.minimum(self.least, other.least),
+            np.maximum(self.largest, other.largest),
+        )
+        return replace(self, least=least, largest=largest)
 
     def merged(self, other):
         """Return the moments of two tables in one.
@@ -124,7 +134,8 @@ class Moments:
         variance += 4 * share * (1 - share) * (half / size) ** 2
         mean = self.mean + 2 * share * half
         deviation = _zero_if_constant(np.sqrt(variance) * size, mean)
-        return Moments(self.weight + other.weight, mean, deviation)
+        merged = replace(self, weight=self.weight + other.weight, mean=mean, deviation=deviation)
+        return merged.widened(other)
 
 
 def fit_moments(table, sample_weight):
@@ -133,9 +144,9 @@ def fit_moments(table, sample_weight):
     total = share.sum()
     share = by_value(lambda weight: weight / total, share)
     moments = weighted_moments if issparse(table) else _weighted_moments
-    mean, deviation = moments(table, share)
+    mean, deviation, least, largest = moments(table, share)
     deviation = _zero_if_constant(deviation, mean)
-    return Moments(float(sample_weight.sum()), mean, deviation)
+    return Moments(float(sample_weight.sum()), mean, deviation, least, largest)
 
 
 def scaling_of(x, y, *, scale_inputs=True):
@@ -157,15 +168,19 @@ def scaling_of(x, y, *, scale_inputs=True):
 
 
 def _weighted_moments(table, weight):
-    """Return mean and standard deviation by column, for weights of the sum 1.
+    """Return mean, standard deviation, least and largest value by column, for weights of sum 1.
 
     Columns are divided by their largest entry first, so that nothing overflows, and the second
     pass subtracts the mean before it squares, so that nothing cancels.
     """
-    size = np.zeros(table.shape[1])
     blocks = row_blocks(*table.shape)
+    least = np.full(table.shape[1], np.inf)
+    largest = -least
     for block in blocks:
-        np.maximum(size, np.abs(np.asarray(table[block], dtype=np.float64)).max(axis=0), out=size)
+        part = np.asarray(table[block], dtype=np.float64)
+        np.minimum(least, part.min(axis=0), out=least)
+        np.maximum(largest, part.max(axis=0), out=largest)
+    size = np.maximum(-least, largest)
     size[size == 0] = 1.0
     mean, variance = np.zeros_like(size), np.zeros_like(size)
     # Relative to one of the rows: the mean of a constant column is then exact. A mean that is off
@@ -179,7 +194,7 @@ def _weighted_moments(table, weight):
     for block in blocks:
         centred = np.asarray(table[block], dtype=np.float64) / size - mean
         variance += np.ascontiguousarray(weight[block]) @ centred**2
-    return mean * size, np.sqrt(variance) * size
+    return mean * size, np.sqrt(variance) * size, least, largest
 
 
 def _zero_if_constant(deviation, mean):

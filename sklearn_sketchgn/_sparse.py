@@ -17,7 +17,7 @@ def canonical(table):
 
 
 def weighted_moments(table, weight):
-    """Return the weighted mean and standard deviation of every column.
+    """Return the weighted mean and standard deviation, least and largest value of every column.
 
     The entries that are not stored are zeros of a total weight that is known, so a pass over the
     stored ones is a pass over the column. As for a dense table, the mean is found relative to
@@ -31,10 +31,17 @@ def weighted_moments(table, weight):
         Weights >= 0 with the sum 1.
     """
     n_rows, n_columns = table.shape
-    size, n_stored = np.zeros(n_columns), np.zeros(n_columns, dtype=np.int64)
+    n_stored = np.zeros(n_columns, dtype=np.int64)
+    least = np.full(n_columns, np.inf)
+    largest = -least
     for _, columns, values in _entries(table):
-        np.maximum.at(size, columns, np.abs(values))
+        np.minimum.at(least, columns, values)
+        np.maximum.at(largest, columns, values)
         n_stored += np.bincount(columns, minlength=n_columns)
+    has_zeros = n_stored < n_rows
+    np.minimum(least, 0.0, where=has_zeros, out=least)
+    np.maximum(largest, 0.0, where=has_zeros, out=largest)
+    size = np.maximum(-least, largest)
     size[size == 0] = 1.0
     pivot = dense_row(table, 0) / size
     stored, mean, variance = (np.zeros(n_columns) for _ in range(3))
@@ -44,13 +51,13 @@ def weighted_moments(table, weight):
         difference = values / size[columns] - pivot[columns]
         mean += np.bincount(columns, share * difference, n_columns)
     # Exactly 0 for a column without zeros: one of equal entries must have the deviation 0.
-    zeros = np.where(n_stored == n_rows, 0.0, np.maximum(1.0 - stored, 0.0))
+    zeros = np.where(has_zeros, np.maximum(1.0 - stored, 0.0), 0.0)
     mean += pivot - zeros * pivot
     for rows, columns, values in _entries(table):
         centred = values / size[columns] - mean[columns]
         variance += np.bincount(columns, weight[rows] * centred**2, n_columns)
     variance += zeros * mean**2
-    return mean * size, np.sqrt(variance) * size
+    return mean * size, np.sqrt(variance) * size, least, largest
 
 
 def fill_standardised(out, table, mean, inverse, sqrt_weight):

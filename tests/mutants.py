@@ -118,6 +118,49 @@ MUTANTS = [
         "deviation < 0",
         "tests/test_scaling.py::test_constant_columns_count_as_absent",
     ),
+    Mutant(
+        "range of one block taken for that of all",
+        "_scaling.py",
+        "return merged.widened(other)",
+        "return merged",
+        "tests/test_bounds.py::test_a_stream_widens_its_bounds",
+    ),
+    # Bounds of predictions
+    Mutant(
+        "rows bounded at those of training",
+        "_bounds.py",
+        "[moments.least - margin, moments.largest + margin]",
+        "[moments.least, moments.largest]",
+        "tests/test_bounds.py::test_rows_inside_are_what_the_network_says_of_them",
+    ),
+    Mutant(
+        "zeros that are not stored left out of bounds",
+        "_bounds.py",
+        "zeros = np.clip(0.0, *bounds)",
+        "zeros = np.zeros(bounds.shape[1])",
+        "tests/test_bounds.py::test_zeros_that_are_not_stored_move_as_well",
+    ),
+    Mutant(
+        "zeros of a sparse column left out of its range",
+        "_sparse.py",
+        "np.minimum(least, 0.0, where=has_zeros, out=least)",
+        "pass",
+        "tests/test_bounds.py::test_the_range_is_that_of_rows_with_weight",
+    ),
+    Mutant(
+        "held-out targets beyond the bounds",
+        "_regressor.py",
+        "y_moments = y_moments.widened(fit_moments(y_val, weight_val))",
+        "pass",
+        "tests/test_bounds.py::test_held_out_rows_were_seen",
+    ),
+    Mutant(
+        "predictions without bounds",
+        "_regressor.py",
+        "np.clip(out, *self.target_bounds_, out=out)",
+        "pass",
+        "tests/test_bounds.py::test_predictions_stay_near_the_targets",
+    ),
     # One step
     Mutant(
         "momentum with the wrong sign",

@@ -54,6 +54,13 @@ def outlying_inputs(rng):
     return X, y
 
 
+def outlying_inputs_to_predict(rng):
+    # 999,999 for "unknown", where no row of the fit has it.
+    X, y = smooth(rng)
+    X[N_FITTED:][rng.random((N_SAMPLES - N_FITTED, 4)) < 0.01] = 999_999
+    return X, y
+
+
 def outlying_targets(rng):
     X, y = smooth(rng)
     y[::40] *= 1e3
@@ -83,6 +90,7 @@ TABLES = [
     columns_of_all_scales,
     huge_and_tiny_target,
     outlying_inputs,
+    outlying_inputs_to_predict,
     outlying_targets,
     integer_categories,
     many_integer_categories,

@@ -322,7 +322,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         X_sample, y_sample, weight = raw.sample(size, [entropy, _SAMPLE_KEY])
         scaling, resume = self._resumed(settings, raw.x, n_outputs)
         if resume:
-            moments = self._stream.x, self._stream.y
+            moments = self._stream.x.widened(raw.x), self._stream.y.widened(raw.y)
         else:
             moments = raw.x, raw.y
             scaling = scaling_of(*moments, scale_inputs=self.train_output)

@@ -13,6 +13,8 @@ from .._scaling import Moments, fit_moments
 _STATE = (
     "coefs_",
     "intercepts_",
+    "input_bounds_",
+    "target_bounds_",
     "n_outputs_",
     "out_activation_",
     "n_features_in_",
