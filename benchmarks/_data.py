@@ -1,6 +1,6 @@
-"""The nine UCI tables with their standard splits, read from a folder that the caller names.
+"""Tables with splits, read from a folder that the caller names: the nine UCI tables, or others.
 
-The splits are distributed under CC BY-NC: they are read where they lie, never copied.
+The splits of the nine are distributed under CC BY-NC: they are read where they lie, never copied.
 """
 
 from pathlib import Path
@@ -40,7 +40,7 @@ class Table(NamedTuple):
         return self.X[~test], self.y[~test], self.X[test], self.y[test]
 
 
-def load_uci(path, table):
+def load_table(path, table):
     """Read one table from the folder `path`; its masks are stored as packed bits."""
     with np.load(Path(path) / f"{table}.npz") as stored:
         X, y = stored["X"], stored["y"]
@@ -48,6 +48,12 @@ def load_uci(path, table):
     if X.shape[0] != y.shape[0] or not (np.isfinite(X).all() and np.isfinite(y).all()):
         raise ValueError(f"{table}: X {X.shape} and y {y.shape} do not match or are not finite")
     return Table(X, y, test)
+
+
+def tables_in(path):
+    """Return the names of the tables in a folder: the nine in their order, where one is there."""
+    found = {file.stem for file in Path(path).glob("*.npz")}
+    return [t for t in TABLES if t in found] or sorted(found)
 
 
 def default_splits(table, n_splits, full=False):

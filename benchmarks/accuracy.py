@@ -1,4 +1,4 @@
-"""Test error and fit time on nine UCI tables, against scikit-learn's networks and boosting.
+"""Test error and fit time on nine UCI tables, or others, against scikit-learn's regressors.
 
 Every MLP has one hidden layer of `--width` neurons and sees X and y standardised with the
 training rows; all methods use one thread and the same rows. Errors are test RMSE in units of y.
@@ -15,13 +15,15 @@ training rows; all methods use one thread and the same rows. Errors are test RMS
     python benchmarks/accuracy.py --data DIR --out accuracy.json --methods
         nothing is fitted, only the tables (and `--plot`) from the JSON
 
-DIR holds `yacht.npz` and so on: arrays X, y and test (one row of packed bits per split).
+DIR holds `yacht.npz` and so on: arrays X, y and test (one row of packed bits per split). Without
+any of the nine all tables in it are taken: real_tables.py writes others.
 The JSON is a cache, rewritten after each fit: what is in it is not computed again.
-`mlp-lbfgs` is one fit at each alpha of 0.01, 0.1, 1, 10; the tables add `lbfgs-hindsight`, the
-alpha with the least *test* error on each table, at the time of that single fit.
+`mlp-lbfgs` is one fit at each alpha of 0.01, 0.1, 1, 10, `mlp-lbfgs-wide` at 100 as well; the
+tables add `lbfgs-hindsight`, the alpha with the least *test* error on each table, at the time of
+that single fit.
 A table of its own has the errors on test rows whose inputs no training row has, where others are.
-On tables above CAP_ROWS rows the long baselines stop at CAP_ITERATIONS (`capped` in the JSON, a
-star in the tables) unless `--no-cap` is given.
+On tables above `--cap-rows` rows the long baselines stop at CAP_ITERATIONS (`capped` in the JSON, a
+star in the tables).
 """
 
 import os
@@ -40,12 +42,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from _data import TABLES, default_splits, load_uci
+from _data import default_splits, load_table, tables_in
 from _environment import environment
 from _report import print_report, save_plot
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -55,7 +58,7 @@ DEFAULT_WIDTH = 256  # SketchGNRegressor's own default
 FIXED = {"alpha": 1.0, "damping": 0.04, "momentum": 0.7, "n_members": 4}
 ALPHAS = (0.01, 0.1, 1.0, 10.0)
 ITERATIONS = 2000  # of adam2000 and lbfgs
-CAP_ROWS, CAP_ITERATIONS = 20_000, 300
+CAP_ITERATIONS = 300
 
 
 def sketchgn(width, split, max_iter):
@@ -103,24 +106,33 @@ def hgb(width, split, max_iter):
     return HistGradientBoostingRegressor(random_state=split)
 
 
-LBFGS = {f"mlp-lbfgs-{alpha:g}": partial(mlp_lbfgs, alpha=alpha) for alpha in ALPHAS}
+def ridge(width, split, max_iter):
+    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+
+
+LBFGS = {f"mlp-lbfgs-{alpha:g}": partial(mlp_lbfgs, alpha=alpha) for alpha in (*ALPHAS, 100.0)}
 METHODS = {
     "sketchgn": sketchgn,
     "sketchgn-fixed": sketchgn_fixed,
     "hgb": hgb,
+    "ridge": ridge,
     "mlp": mlp,
     **LBFGS,
     "mlp-adam2000": mlp_adam,
     "mlp-lbfgs-grid": mlp_lbfgs_grid,
 }
 CAPPED = {*LBFGS, "mlp-adam2000", "mlp-lbfgs-grid"}
-GROUPS = {"all": list(METHODS), "mlp-lbfgs": list(LBFGS)}
+GROUPS = {
+    "all": list(METHODS),
+    "mlp-lbfgs": [f"mlp-lbfgs-{alpha:g}" for alpha in ALPHAS],
+    "mlp-lbfgs-wide": list(LBFGS),
+}
 
 
-def measure(method, data, split, width, cap=True):
+def measure(method, data, split, width, cap_rows=np.inf):
     """Fit one method on one split; check the predictions and return its record."""
     X, y, X_test, y_test = data.split(split)
-    capped = cap and method in CAPPED and len(y) > CAP_ROWS
+    capped = method in CAPPED and len(y) > cap_rows
     max_iter = CAP_ITERATIONS if capped else ITERATIONS
     model = METHODS[method](width, split, max_iter)
     with warnings.catch_warnings(record=True) as caught:
@@ -196,7 +208,7 @@ def run(methods, redo, tables, chosen, args):
             measure(method, tables[todo[0][0]], todo[0][1], args.width)
         for table, split in todo:
             record = {"method": method, "width": args.width, "table": table, "split": split}
-            record |= measure(method, tables[table], split, args.width, not args.no_cap)
+            record |= measure(method, tables[table], split, args.width, args.cap_rows)
             add(args.out, record | {"run": run_id}, run_id, described)
             error, seconds = record["rmse"], record["fit_seconds"]
             print(f"{method:16s} {table:9s} {split:2d}  {error:.4g}  {seconds:.2f} s", flush=True)
@@ -219,26 +231,27 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [*METHODS, *GROUPS]
+    known = [*METHODS, *GROUPS]
     parser.add_argument("--data", required=True, help="folder of the .npz tables")
     parser.add_argument("--out", required=True, help="JSON file, read and extended")
     parser.add_argument("--methods", nargs="*", default=["sketchgn", "mlp", "hgb"], metavar="M")
     parser.add_argument("--redo", nargs="+", default=[], metavar="M", help="fit these again")
-    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES, metavar="T")
+    parser.add_argument("--tables", nargs="+", metavar="T", help="default: all nine")
     parser.add_argument("--splits", nargs="+", type=int, help="these splits of every table")
     parser.add_argument("--full", action="store_true", help="all splits")
     parser.add_argument("--width", type=int, default=DEFAULT_WIDTH)
-    parser.add_argument("--no-cap", action="store_true", help="no bound on the iterations")
+    parser.add_argument("--cap-rows", type=float, default=20_000, metavar="N")
     parser.add_argument("--plot", help="PNG file of error against time")
     args = parser.parse_args()
     for name in args.methods + args.redo:
-        if name not in names:
-            parser.error(f"unknown method {name!r}, expected one of {', '.join(names)}")
+        if name not in known:
+            parser.error(f"unknown method {name!r}, expected one of {', '.join(known)}")
 
-    tables = {table: load_uci(args.data, table) for table in args.tables}
-    chosen = {t: default_splits(t, len(tables[t].test), args.full) for t in args.tables}
+    names = args.tables or tables_in(args.data)
+    tables = {name: load_table(args.data, name) for name in names}
+    chosen = {t: default_splits(t, len(tables[t].test), args.full) for t in names}
     if args.splits:
-        chosen = {t: [s for s in args.splits if s < len(tables[t].test)] for t in args.tables}
+        chosen = {t: [s for s in args.splits if s < len(tables[t].test)] for t in names}
     redo = expand(args.redo)
     run(list(dict.fromkeys(redo + expand(args.methods))), redo, tables, chosen, args)
     selected = [
@@ -247,9 +260,9 @@ def main():
         if r["width"] == args.width and r["split"] in chosen.get(r["table"], [])
     ]
     check_rows(selected)
-    print_report(selected, list(METHODS), args.tables)
+    print_report(selected, list(METHODS), names)
     if args.plot:
-        save_plot(selected, list(METHODS), args.tables, args.plot)
+        save_plot(selected, list(METHODS), names, args.plot)
 
 
 if __name__ == "__main__":

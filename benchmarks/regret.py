@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _data import load_uci
+from _data import load_table
 from _environment import environment
 from joblib import Parallel, delayed
 from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
@@ -119,7 +119,7 @@ SYNTHETIC = {
 def split(folder, table, seed):
     """Return (X, y, X_test, y_test)."""
     if table in UCI:
-        data = load_uci(folder, table)
+        data = load_table(folder, table)
         return data.split(seed % len(data.test))
     rng = np.random.default_rng([seed, sorted(SYNTHETIC).index(table)])
     X, y, n_train = SYNTHETIC[table](rng)

@@ -44,7 +44,7 @@ from unittest import mock
 
 import numpy as np
 import scipy.optimize
-from _data import TABLES, load_uci
+from _data import TABLES, load_table
 from _environment import environment
 from _race_report import print_report, save_figure, save_plot
 from _trace import OutOfBudget, Trace
@@ -240,7 +240,7 @@ def run(methods, redo, args):
     cache = read(args.out)
     described = environment([p for p in (args.data, args.out, args.plot, args.figure) if p])
     for table in args.tables:
-        data = load_uci(args.data, table)
+        data = load_table(args.data, table)
         for method in methods:
             key = f"{method} {table} {args.split}"
             if key in cache["records"] and method not in redo:
