@@ -9,9 +9,11 @@ from math import ceil, exp, inf, isnan, log
 
 import numpy as np
 
+from ._blas import dot
 from ._folds import even_places
 from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
+from ._step import square
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -42,6 +44,10 @@ _LEAST_CORRELATION = 0.07
 
 # Adjustments of alpha in one cycle.
 _ADJUSTMENTS = 16
+
+# What batches have in effect is at most so many times alpha. Beyond, the network was not in balance
+# but still growing, as on tables without noise (measured while building; docs/algorithm.md).
+_MOST_IN_EFFECT = 5.0
 
 
 class PenaltySearch:
@@ -183,3 +189,26 @@ class PenaltySearch:
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
             self.alpha *= exp(move)
+
+
+def penalty_factor(training, data):
+    """Return how many times its alpha a network trained on batches has in effect, from 1 to 5.
+
+    A step on a batch satisfies its few rows at once, and shrinks whatever they do not speak of,
+    which is most of the network. So steps on batches come to rest under a larger penalty than they
+    are given: under the one that lets the objective on all rows neither gain nor lose when the
+    network is scaled,  theta' P (J'r + alpha P theta) = 0.
+
+    Parameters
+    ----------
+    training : Training
+        At the end of steps on batches.
+    data : TrainingData
+        All rows, or a table on a cluster.
+    """
+    problem = training.subproblem(data)
+    size = problem.alpha * square(problem.penalised_theta)
+    if not size:
+        return 1.0
+    factor = 1 - dot(problem.gradient(), problem.penalised_theta) / size
+    return min(factor, _MOST_IN_EFFECT) if factor > 1 else 1.0  # 1 if it is NaN

@@ -12,7 +12,7 @@ from ._cycles import choose_alpha, search_penalty
 from ._groups import gather
 from ._losses import SquaredError
 from ._metric import damping_metric
-from ._penalty import PenaltySearch
+from ._penalty import PenaltySearch, penalty_factor
 from ._plan import auto_batch_size, plan_steps
 from ._step import square
 from ._threshold import choose_threshold
@@ -169,9 +169,16 @@ def _run_phases(training, data, plan, watch, search, whole):
     if not plan.all_steps:
         return "schedule"
     rows = data if whole is None else whole.take_over(training)
-    reason = run_all_rows(
-        training, rows, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
-    )
+    found = training.alpha
+    if plan.n_cycles and plan.n_batches > 1:
+        # The judges saw what batches make of alpha, which steps on all rows would undo.
+        training.alpha *= penalty_factor(training, rows)
+    try:
+        reason = run_all_rows(
+            training, rows, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
+        )
+    finally:
+        training.alpha = found
     if reason == "early stopping":
         return watch.why_stopped
     if reason == "max_iter" and plan.batch_steps and settings.max_iter is None:

@@ -1192,6 +1192,27 @@ MUTANTS = [
         "if isnan(error):",
         "tests/test_penalty.py::test_nobody_to_judge_leaves_the_damping_as_it_is",
     ),
+    Mutant(
+        "penalty of batches undone on all rows",
+        "_schedule.py",
+        "training.alpha *= penalty_factor(training, rows)",
+        "pass",
+        "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
+    ),
+    Mutant(
+        "penalty of all rows kept for what goes on",
+        "_schedule.py",
+        "        training.alpha = found\n",
+        "        pass\n",
+        "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
+    ),
+    Mutant(
+        "growth taken for a penalty in effect",
+        "_penalty.py",
+        "min(factor, _MOST_IN_EFFECT) if",
+        "factor if",
+        "tests/test_penalty.py::test_a_network_that_still_grows_is_no_measure",
+    ),
     # How the steps are divided
     Mutant(
         "second part as long for groups as for one network",

@@ -8,7 +8,7 @@ from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._batch_phase import run_groups
 from sklearn_sketchgn._groups import Group
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
+from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch, penalty_factor
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 
@@ -306,6 +306,73 @@ def test_warm_start_keeps_the_penalty(rng):
 def test_fits_report_the_penalty_they_used():
     X, y = load_diabetes(return_X_y=True)
     model = SketchGNRegressor(width=4, max_iter=40, random_state=0).fit(X, y)
-    assert model.history_["alpha"][-1] == model.alpha_
+    alphas = np.array(model.history_["alpha"])
+    in_batches = np.array(model.history_["batch_size"]) < len(y)
+    assert alphas[in_batches][-1] == model.alpha_
+    (on_all_rows,) = set(alphas[~in_batches])
+    assert model.alpha_ <= on_all_rows <= 5 * model.alpha_
     given = SketchGNRegressor(width=4, max_iter=4, alpha=0.25, random_state=0).fit(X, y)
     assert set(given.history_["alpha"]) == {given.alpha_} == {0.25}
+
+
+# What batches have in effect ---------------------------------------------------------------------
+
+
+def trained(rng, batch_size, *, noise=1.0, alpha=3.0, n_steps=600):
+    rows = np.column_stack([rng.standard_normal((400, 8)), np.ones(400)])
+    targets = rows[:, :1] + noise * rng.standard_normal((400, 1))
+    data = TrainingData(rows, targets, np.ones(400))
+    training = start(data, initialise(32, 9, 1, rng), alpha, rng)
+    run_groups(
+        [training], [data], n_steps=n_steps, batch_size=batch_size, after_epoch=lambda _: False
+    )
+    return training, data
+
+
+def test_steps_on_all_rows_have_their_own_penalty_in_effect(rng):
+    assert penalty_factor(*trained(rng, 400)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_steps_on_batches_have_a_larger_one(rng):
+    # Each batch of 40 rows is met by 321 parameters, most of which it does not speak of.
+    training, data = trained(rng, 40)
+    factor = penalty_factor(training, data)
+    assert 1.5 < factor < 5
+
+    # Under it the objective of all rows does not change when the network is scaled.
+    training.alpha *= factor
+    mask = training.network.penalised()
+
+    def objective(scale):
+        theta = training.network.parameters()
+        theta += (scale - 1) * mask * theta
+        moved = training.network.with_parameters(theta)
+        return data.subproblem(moved, training.alpha, training.loss_function).value()
+
+    slope = (objective(1 + 1e-4) - objective(1 - 1e-4)) / 2e-4
+    size = training.alpha * np.sum((mask * training.network.parameters()) ** 2)
+    assert abs(slope) < 1e-3 * size
+
+
+def test_a_network_that_still_grows_is_no_measure(rng):
+    training, data = trained(rng, 40, noise=0.0, alpha=1e-6, n_steps=20)
+    assert penalty_factor(training, data) == 5
+    shrinking = Training(**{**vars(training), "alpha": 1e5})
+    assert penalty_factor(shrinking, data) == 1
+    nothing = training.network.with_parameters(0 * training.network.parameters())
+    assert penalty_factor(Training(**{**vars(training), "network": nothing}), data) == 1
+
+
+def test_steps_on_all_rows_keep_to_what_batches_had_in_effect(rng):
+    X = rng.standard_normal((400, 8))
+    y = X[:, 0] + rng.standard_normal(400)
+    model = SketchGNRegressor(width=32, max_iter=400, random_state=0, warm_start=True).fit(X, y)
+    alphas = np.array(model.history_["alpha"])
+    on_all_rows = np.array(model.history_["batch_size"]) == 400
+    assert on_all_rows.any()
+    assert len(set(alphas[on_all_rows])) == 1
+    assert alphas[on_all_rows][0] > 1.2 * model.alpha_
+    assert alphas[~on_all_rows][-1] == model.alpha_
+    # A penalty that was given is what is minimised, and so is one that goes on.
+    for again in (SketchGNRegressor(width=32, max_iter=400, alpha=1.0, random_state=0), model):
+        assert set(again.fit(X, y).history_["alpha"]) == {again.alpha_}
