@@ -1,4 +1,4 @@
-"""Write 34 real tables that no default was chosen by, in the form that accuracy.py reads.
+"""Write 34 real tables, seen after the defaults had been chosen, as accuracy.py reads them.
 
     pip install -e ".[bench]"
     python benchmarks/real_tables.py --out FOLDER

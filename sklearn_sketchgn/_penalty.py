@@ -45,8 +45,9 @@ _LEAST_CORRELATION = 0.07
 # Adjustments of alpha in one cycle.
 _ADJUSTMENTS = 16
 
-# What batches have in effect is at most so many times alpha. Beyond, the network was not in balance
-# but still growing, as on tables without noise (measured while building; docs/algorithm.md).
+# What batches have in effect is believed up to so many times alpha. More says that the network was
+# not at rest but still growing, as on tables without noise: the more, the less is made of it, and
+# nothing from the square of this on (measured while building; docs/algorithm.md).
 _MOST_IN_EFFECT = 5.0
 
 
@@ -211,4 +212,6 @@ def penalty_factor(training, data):
     if not size:
         return 1.0
     factor = 1 - dot(problem.gradient(), problem.penalised_theta) / size
-    return min(factor, _MOST_IN_EFFECT) if factor > 1 else 1.0  # 1 if it is NaN
+    if not factor > 1:  # or NaN
+        return 1.0
+    return max(1.0, min(factor, _MOST_IN_EFFECT**2 / factor))

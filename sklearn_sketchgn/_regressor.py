@@ -162,7 +162,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
-        The penalty at the end.
+        The penalty at the end of the batches. With ``alpha="auto"`` and several batches the steps
+        on all rows after them are under one to five times as much, see ``history_``.
     batch_size_ : int or None
         Rows of a batch.
     damping_ : float

@@ -1209,8 +1209,8 @@ MUTANTS = [
     Mutant(
         "growth taken for a penalty in effect",
         "_penalty.py",
-        "min(factor, _MOST_IN_EFFECT) if",
-        "factor if",
+        "min(factor, _MOST_IN_EFFECT**2 / factor)",
+        "min(factor, _MOST_IN_EFFECT)",
         "tests/test_penalty.py::test_a_network_that_still_grows_is_no_measure",
     ),
     # How the steps are divided
