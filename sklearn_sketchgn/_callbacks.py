@@ -13,18 +13,20 @@ class CallbackObserver:
     Parameters
     ----------
     estimator : SketchGNRegressor
-        Being fitted; all that ``predict`` needs besides the weights is in place.
+        Being fitted; all that ``predict`` needs besides weights and bounds is in place.
     given : tuple of (X, y, sample_weight)
         What the user passed to ``fit``.
     scaling : Scaling
         Folds networks.
+    bounds : tuple of (input_bounds_, target_bounds_)
+        Of the predictions.
     """
 
-    def __init__(self, estimator, given, scaling):
+    def __init__(self, estimator, given, scaling, bounds):
         X, y, sample_weight = given
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._scaling = scaling
+        self._scaling, self._bounds = scaling, bounds
         self._used = bool(getattr(estimator, "_skl_callbacks", None))
         self._root = self._leaf = None
         self._n_left = 0
@@ -63,4 +65,5 @@ class CallbackObserver:
 
     def _state(self, watch):
         coefs, intercepts = combine([self._scaling.fold(watch.training.network)])
-        return {"coefs_": coefs, "intercepts_": intercepts}
+        least_and_largest = zip(("input_bounds_", "target_bounds_"), self._bounds, strict=True)
+        return {"coefs_": coefs, "intercepts_": intercepts, **dict(least_and_largest)}

@@ -384,7 +384,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
-            self._bound_predictions(stream.x, stream.y)
+            self.input_bounds_, self.target_bounds_ = self._bounds(stream.x, stream.y)
             if not self._stream.folded:
                 self.__dict__.pop("_resume", None)  # nothing is learnt yet but the mean
             self._uncertainty = "partial_fit keeps no rows to estimate one from"
@@ -543,8 +543,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             X_val, y_val, weight_val = held_out
             x_moments = x_moments.widened(fit_moments(X_val, weight_val))
             y_moments = y_moments.widened(fit_moments(y_val, weight_val))
-        self._bound_predictions(x_moments, y_moments)  # callbacks may predict, too
-        callbacks = CallbackObserver(self, given, scaling)
+        bounds = self._bounds(x_moments, y_moments)
+        callbacks = CallbackObserver(self, given, scaling, bounds)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
         settings, outcomes, self._uncertainty = fit_members(
             settings,
@@ -557,18 +557,17 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             whole=whole,
         )
         folded = self._keep(settings, scaling, outcomes)
+        self.input_bounds_, self.target_bounds_ = bounds
         seed = int(rng.integers(2**31 - 1))
         n_rows = len(y) if whole is None else len(whole)
         self._stream = stream_after_fit(x_moments, y_moments, n_rows, seed, folded, self.alpha_)
         self._diagnose(X, scaling)
         return callbacks
 
-    def _bound_predictions(self, x_moments, y_moments):
+    def _bounds(self, x_moments, y_moments):
         if self.train_output:
-            self.input_bounds_, self.target_bounds_ = bounds_of(x_moments), bounds_of(y_moments)
-        else:
-            self.input_bounds_ = no_bounds(self.n_features_in_)
-            self.target_bounds_ = no_bounds(self.n_outputs_)
+            return bounds_of(x_moments), bounds_of(y_moments)
+        return no_bounds(self.n_features_in_), no_bounds(self.n_outputs_)
 
     def _diagnose(self, X, scaling):
         names = getattr(self, "feature_names_in_", None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor
+from sklearn_sketchgn import Direct, SketchGNRegressor
 from sklearn_sketchgn._bounds import bounded_product, bounds_of
 from sklearn_sketchgn._scaling import fit_moments
 
@@ -181,3 +181,19 @@ def test_standard_deviations_are_those_of_the_row_as_it_is(rng):
     model = quick(alpha="auto").fit(X, X[:, 0] + 0.1 * y)
     near, far = (model.predict(np.full((1, 3), size), return_std=True)[1] for size in (1.0, 1e5))
     assert far > 1e3 * near
+
+
+class Interrupted(Direct):
+    def prepare(self, jacobian, **keywords):
+        raise KeyboardInterrupt("before the first step")
+
+
+def test_a_refit_that_fails_leaves_the_former_bounds(rng):
+    X, y = table(rng)
+    model = quick().fit(X, y)
+    far = X + [50.0, 0, 0, 0]
+    before = model.predict(far)
+    model.set_params(solver=Interrupted())
+    with pytest.raises(KeyboardInterrupt, match="before the first step"):
+        model.fit(far, y + 50)
+    np.testing.assert_array_equal(model.predict(far), before)
