@@ -93,7 +93,7 @@ def test_zeros_that_are_not_stored_move_as_well(rng, container):
 
 
 def test_products_of_one_column_in_a_wide_sparse_table(rng):
-    X = sp.random_array((30, 5000), density=0.01, format="csr", rng=np.random.default_rng(0))
+    X = sp.csr_array(rng.random((30, 5000)) * (rng.random((30, 5000)) < 0.01))
     bounds = np.vstack([np.full(5000, 0.2), np.full(5000, 0.6)])
     bounds[:, 1:] = [[-np.inf], [np.inf]]
     weights = rng.standard_normal((5000, 3))
