@@ -61,4 +61,8 @@ def bounded_product(X, bounds, weights):
     moved = X.astype(np.float64)
     low, high = bounds[:, moved.indices]
     moved.data = np.clip(moved.data, low, high) - zeros[moved.indices]
-    return moved @ weights + zeros @ weights
+    product = moved @ weights
+    # Of few columns, if any: a whole row of numbers would cost more than the stored entries do.
+    beyond = np.flatnonzero(zeros)
+    product += zeros[beyond] @ weights[beyond]
+    return product

@@ -65,5 +65,6 @@ class CallbackObserver:
 
     def _state(self, watch):
         coefs, intercepts = combine([self._scaling.fold(watch.training.network)])
-        least_and_largest = zip(("input_bounds_", "target_bounds_"), self._bounds, strict=True)
-        return {"coefs_": coefs, "intercepts_": intercepts, **dict(least_and_largest)}
+        inputs, targets = self._bounds
+        bounds = {"input_bounds_": inputs, "target_bounds_": targets}
+        return {"coefs_": coefs, "intercepts_": intercepts, **bounds}

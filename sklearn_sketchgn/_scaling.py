@@ -106,11 +106,8 @@ class Moments:
 
     def widened(self, other):
         """Return the moments with a range that contains that of another table."""
-        least, largest = (
-            np.minimum(self.least, other.least),
-            np.maximum(self.largest, other.largest),
-        )
-        return replace(self, least=least, largest=largest)
+        least = np.minimum(self.least, other.least)
+        return replace(self, least=least, largest=np.maximum(self.largest, other.largest))
 
     def merged(self, other):
         """Return the moments of two tables in one.
