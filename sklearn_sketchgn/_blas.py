@@ -11,8 +11,11 @@ from math import sqrt
 import numpy as np
 from scipy.linalg import get_blas_funcs
 
+#: Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
+BLOCK_ELEMENTS = 2**18
 
-def product(left, right, out=None):
+
+def product(left, right, out=None, *, add=False):
     """Return ``left @ right`` for a matrix and a matrix or vector of real numbers.
 
     Parameters
@@ -23,6 +26,8 @@ def product(left, right, out=None):
         Likewise.
     out : ndarray of shape (n_rows, n_columns) or None, default=None
         Where the result goes, in C order and in the dtype of both; None is a new array.
+    add : bool, default=False
+        Add the product to ``out``.
 
     Returns
     -------
@@ -30,7 +35,7 @@ def product(left, right, out=None):
         The product, in C order.
     """
     if not left.size or not right.size:
-        return np.matmul(left, right, out=out)
+        return out if add else np.matmul(left, right, out=out)
     if right.ndim == 1 or (right.shape[1] == 1 and out is None):
         (gemv,) = get_blas_funcs(("gemv",), (left, right))
         matrix, transposed = _fortran(left)
@@ -40,7 +45,7 @@ def product(left, right, out=None):
     # A result in C order is the transposed one in Fortran order: (A B)' = B' A'.
     first, first_transposed = _fortran(right.T)
     second, second_transposed = _fortran(left.T)
-    keywords = {} if out is None else {"c": out.T, "overwrite_c": True}
+    keywords = {} if out is None else {"c": out.T, "overwrite_c": True, "beta": float(add)}
     result = gemm(
         1.0, first, second, trans_a=first_transposed, trans_b=second_transposed, **keywords
     )

@@ -9,14 +9,11 @@ from math import ceil
 import numpy as np
 from scipy.linalg import eigvalsh, get_blas_funcs
 
-from ._blas import product
+from ._blas import BLOCK_ELEMENTS, product
+from ._row_sketch import sketch_rows
 
-#: Elements of one temporary block: 1 MB in float32, which stays in a core's second-level cache.
-BLOCK_ELEMENTS = 2**18
-
-# Entries in a row of a sparse sketch, times features, from which its rows are taken one by one: at
-# 300 this was measured as fast as scattered additions of rows of J, at 2300 three times faster.
-_WORK_A_ROW = 512
+# Rows or neurons of a block, at least: fewer make a product slow.
+_LEAST_BLOCK = 32
 
 
 class Jacobian:
@@ -90,34 +87,54 @@ class Jacobian:
 
     def matvec(self, vector):
         """Return J v for a parameter vector v, shape ``(shape[0],)``."""
-        m, d, k = self.width, self.n_features, self.n_outputs
-        hidden = vector[: m * d].reshape(m, d)
-        # One (m, k, d) array carries both layers: J v = rowsum(X * (D (a V + v_a W))).
-        combined = self.output_weights[:, :, None] * hidden[:, None, :]
-        if self.train_output:
-            change = vector[m * d : m * (d + k)].reshape(m, k)
-            combined += change[:, :, None] * self.hidden_weights[:, None, :]
-        combined = combined.reshape(m, k * d)
-        out = np.empty((k, self.n_samples), dtype=self.dtype)
+        out = np.empty((self.n_outputs, self.n_samples), dtype=self.dtype)
+        combined = self._combine(*self._layers(vector))
         for block in self._row_blocks():
-            X = self.rows[block]
-            projected = product(self._mask(block), combined).reshape(len(X), k, d)
-            out[:, block] = np.einsum("nkd,nd->kn", projected, X)
-        if self.train_output:
-            out += vector[m * (d + k) :, None] * self.rows[:, -1]
-        return out.ravel()
+            out[:, block] = self._image(self._mask(block), block, combined, vector)
+        return self._scale(out).ravel()
 
     def rmatvec(self, vector):
         """Return J' u for a vector u of one number per sample and output."""
-        m, d, k = self.width, self.n_features, self.n_outputs
-        u = vector.reshape(k, self.n_samples)
-        moments = np.zeros((k * d, m), dtype=self.dtype)  # (D' (u_j * X))' for every output j
+        u = self._scale(vector.reshape(self.n_outputs, self.n_samples))
+        moments = np.zeros((self.n_outputs * self.n_features, self.width), dtype=self.dtype)
         for block in self._row_blocks():
-            weighted = u[:, block].T[:, :, None] * self.rows[block][:, None, :]
-            # Not D' times a skinny matrix: that takes up to twice as long.
-            moments += product(weighted.reshape(-1, k * d).T, self._mask(block))
-        out = np.empty((1, self.shape[1]), dtype=self.dtype)
-        return self._from_moments(moments[None], product(u, self.rows[:, -1]), out)[0]
+            self._add_moments(moments, self._mask(block), block, u)
+        return self._pull(moments, u)
+
+    def normal_product(self, vector):
+        """Return J'J v; D is read once, by blocks of rows that stay in the cache."""
+        if not self._is_read_by("rows"):
+            return self.rmatvec(self.matvec(vector))
+        combined = self._combine(*self._layers(vector))
+        u = np.empty((self.n_outputs, self.n_samples), dtype=self.dtype)
+        moments = np.zeros((self.n_outputs * self.n_features, self.width), dtype=self.dtype)
+        for block in _blocks(self.n_samples, self.width):
+            mask = self._mask(block)
+            image = self._scale(self._image(mask, block, combined, vector), block)
+            u[:, block] = self._scale(image, block)  # once for J and once for J'
+            self._add_moments(moments, mask, block, u)
+        return self._pull(moments, u)
+
+    def gram_product(self, vector):
+        """Return J J' u; D is read once, by blocks of neurons that stay in the cache."""
+        if not self._is_read_by("neurons"):
+            return self.matvec(self.rmatvec(vector))
+        n, d, k = self.n_samples, self.n_features, self.n_outputs
+        u = self._scale(vector.reshape(k, n))
+        weighted = (u.T[:, :, None] * self.rows[:, None, :]).reshape(n, k * d)
+        projected = np.zeros((n, k * d), dtype=self.dtype)
+        for neurons in _blocks(self.width, n):
+            mask = self._mask(slice(None), neurons)
+            moments = product(mask.T, weighted).reshape(-1, k, d)
+            hidden = np.einsum("mkd,mk->md", moments, self.output_weights[neurons])
+            change = None
+            if self.train_output:
+                change = np.einsum("mkd,md->mk", moments, self.hidden_weights[neurons])
+            product(mask, self._combine(hidden, change, neurons), out=projected, add=True)
+        out = np.einsum("nkd,nd->kn", projected.reshape(n, k, d), self.rows)
+        if self.train_output:
+            out += product(u, self.rows[:, -1])[:, None] * self.rows[:, -1]
+        return self._scale(out).ravel()
 
     # Gram matrix J J' and its sketch over the neurons ------------------------------------------
 
@@ -133,8 +150,8 @@ class Jacobian:
         """
         n, k = self.n_samples, self.n_outputs
         gram = np.zeros((n * k, n * k), dtype=self.dtype, order="F")
-        for block in self._neuron_blocks(n * k):
-            add_outer(gram, self._masked_outputs(slice(None), block))
+        for block in self.neuron_blocks(n * k):
+            add_outer(gram, self.masked_outputs(slice(None), block))
         return self._finish_gram(gram)
 
     def sketched_gram(self, neuron_sketch):
@@ -160,7 +177,7 @@ class Jacobian:
         columns = hidden.reshape(k * n, -1).T
         if not self.train_output:
             return columns
-        activations = np.concatenate([self._activations(), self.rows[:, -1:]], axis=1)
+        activations = np.concatenate([self.activations(), self.rows[:, -1:]], axis=1)
         return np.concatenate([columns, np.kron(np.eye(k, dtype=self.dtype), activations.T)])
 
     # Normal matrix J'J and the sketch over the samples -----------------------------------------
@@ -174,67 +191,12 @@ class Jacobian:
         for start in range(0, self.n_samples, size):
             block = slice(start, start + size)
             for output in range(self.n_outputs):
-                add_outer(normal, self._dense_rows(block, output).T)
+                add_outer(normal, self.dense_rows(block, output).T)
         return normal
 
     def sketched_rows(self, sample_sketch):
-        """Return S J for S of shape (sketch_size, shape[0]), by blocks of columns of J.
-
-        A sparse S (one that has ``to_sparse``) with many entries a row is taken row by row.
-        """
-        to_sparse = getattr(sample_sketch, "to_sparse", None)
-        sparse = None if to_sparse is None else to_sparse(self.dtype)
-        if sparse is not None and sparse.nnz * self.n_features >= _WORK_A_ROW * sparse.shape[0]:
-            return self._sparsely_sketched_rows(sparse)
-        n, d, k, m = self.n_samples, self.n_features, self.n_outputs, self.width
-        dense = np.empty((sample_sketch.shape[0], self.shape[1]), dtype=self.dtype)
-        for block in self._neuron_blocks(4 * n * k * d):
-            outputs = self._masked_outputs(slice(None), block).reshape(k, n, -1)
-            columns = (outputs[:, :, :, None] * self.rows[None, :, None, :]).reshape(n * k, -1)
-            dense[:, block.start * d : block.stop * d] = sample_sketch @ columns
-            if self.train_output:
-                spread = np.kron(np.eye(k, dtype=self.dtype), self._activations(neurons=block))
-                sketched = (sample_sketch @ spread).reshape(len(dense), k, -1)
-                target = dense[:, m * d : m * (d + k)].reshape(len(dense), m, k)
-                target[:, block] = sketched.transpose(0, 2, 1)
-        if self.train_output:
-            ones = np.kron(np.eye(k, dtype=self.dtype), self.rows[:, -1:])
-            dense[:, m * (d + k) :] = sample_sketch @ ones
-        return dense
-
-    def _sparsely_sketched_rows(self, sample_sketch):
-        """Return S J for a sparse S: row t is J' s_t, a product over the few samples of s_t.
-
-        A skinny product of a fast library for each row of S, in the place of scattered additions
-        of rows of J: 2 nnz(S) m d operations, none of J formed.
-        """
-        m, d, k = self.width, self.n_features, self.n_outputs
-        n_rows, edges = sample_sketch.shape[0], sample_sketch.indptr
-        dense = np.empty((n_rows, self.shape[1]), dtype=self.dtype)
-        size = max(1, ceil(4 * BLOCK_ELEMENTS * n_rows / (m * sample_sketch.nnz)))
-        for start in range(0, n_rows, size):
-            stop = min(start + size, n_rows)
-            entries = slice(edges[start], edges[stop])
-            output, samples = np.divmod(sample_sketch.indices[entries], self.n_samples)
-            rows = np.take(self.rows, samples, axis=0)
-            weighted = sample_sketch.data[entries, None] * rows
-            if k > 1:
-                weighted = (output[:, None] == np.arange(k))[:, :, None] * weighted[:, None, :]
-                weighted = weighted.reshape(-1, k * d)
-            if self._stored_mask is None:
-                mask = (product(rows, self.hidden_weights.T) > 0).astype(self.dtype)
-            else:
-                # Without the check of the indices this takes a sixth of the time.
-                mask = np.take(self._stored_mask, samples, axis=0, mode="clip")
-            moments = np.empty((stop - start, k * d, m), dtype=self.dtype)
-            intercept = np.empty((stop - start, k), dtype=self.dtype)
-            bounds = edges[start : stop + 1] - edges[start]
-            for t in range(stop - start):
-                own = slice(bounds[t], bounds[t + 1])
-                product(weighted[own].T, mask[own], out=moments[t])
-                intercept[t] = weighted[own, d - 1 :: d].sum(axis=0)
-            self._from_moments(moments, intercept, dense[start:stop])
-        return dense
+        """Return S J for S of shape (sketch_size, shape[0]); see ``_row_sketch.py``."""
+        return sketch_rows(self, sample_sketch)
 
     def stable_rank(self):
         """Return ||X||_F^2 / ||X||_2^2, by how much the factor X stretches a neuron sketch."""
@@ -244,17 +206,66 @@ class Jacobian:
 
     def flips(self, hidden_weights):
         """Return the fraction of activations that differ under other hidden weights."""
-        changed = 0
-        size = max(64, BLOCK_ELEMENTS // self.width)
-        for start in range(0, self.n_samples, size):
-            block = slice(start, start + size)
-            active = product(self.rows[block], hidden_weights.T) > 0
-            changed += int(np.count_nonzero(active != (self._mask(block) > 0)))
+        changed, weights = 0, hidden_weights.astype(self.dtype, copy=False)
+        if self._is_read_by("rows"):
+            blocks = [(rows, None) for rows in _blocks(self.n_samples, self.width)]
+        else:
+            blocks = [(slice(None), neurons) for neurons in _blocks(self.width, self.n_samples)]
+        for block in blocks:
+            active = self._activity(weights, *block)
+            changed += int(np.count_nonzero(active != (self._mask(*block) > 0)))
         return changed / (self.n_samples * self.width)
 
     # Pieces -----------------------------------------------------------------------------------
 
-    def _from_moments(self, moments, intercept, out):
+    def _scale(self, values, block=slice(None)):
+        """Return what J has one number a row and output of, times the factors of its rows."""
+        return values
+
+    def _is_read_by(self, axis):
+        """Return whether blocks of D along an axis lie together in memory."""
+        mask = self._stored_mask
+        return mask is None or (
+            mask.flags.c_contiguous if axis == "rows" else mask.flags.f_contiguous
+        )
+
+    def _layers(self, vector):
+        """Return what a parameter vector holds for W and for a, None if a is not trained."""
+        m, d, k = self.width, self.n_features, self.n_outputs
+        hidden = vector[: m * d].reshape(m, d)
+        return hidden, vector[m * d : m * (d + k)].reshape(m, k) if self.train_output else None
+
+    def _combine(self, hidden, change, neurons=slice(None)):
+        """Return a V + v_a W for V and v_a of both layers, shape (n_neurons, k * d).
+
+        One array carries both, as  J v = rowsum(X * (D (a V + v_a W))).
+        """
+        combined = self.output_weights[neurons, :, None] * hidden[:, None, :]
+        if change is not None:
+            combined += change[:, :, None] * self.hidden_weights[neurons, None, :]
+        return combined.reshape(len(hidden), -1)
+
+    def _image(self, mask, block, combined, vector):
+        """Return the rows of J v of a block of samples, shape (n_outputs, n_rows)."""
+        X = self.rows[block]
+        projected = product(mask, combined).reshape(len(X), self.n_outputs, -1)
+        image = np.einsum("nkd,nd->kn", projected, X)
+        if self.train_output:
+            image += vector[-self.n_outputs :, None] * X[:, -1]
+        return image
+
+    def _add_moments(self, moments, mask, block, u):
+        """Add (D' (u_j * X))' of a block of samples, for every output j, shape (k * d, m)."""
+        weighted = u[:, block].T[:, :, None] * self.rows[block][:, None, :]
+        # Not D' times a skinny matrix: that takes up to twice as long.
+        product(weighted.reshape(len(mask), -1).T, mask, out=moments, add=True)
+
+    def _pull(self, moments, u):
+        """Return J'u from the moments of u."""
+        out = np.empty((1, self.shape[1]), dtype=self.dtype)
+        return self.from_moments(moments[None], product(u, self.rows[:, -1]), out)[0]
+
+    def from_moments(self, moments, intercept, out):
         """Write J'u for several u into the rows of ``out``.
 
         ``moments`` holds (D' (u_j * X))' of every output j, shape (n_vectors, k * d, m). It serves
@@ -273,29 +284,42 @@ class Jacobian:
     def _row_blocks(self):
         if self._stored_mask is not None:
             return [slice(0, self.n_samples)]
-        size = max(64, BLOCK_ELEMENTS // self.width)
-        return [slice(i, min(i + size, self.n_samples)) for i in range(0, self.n_samples, size)]
+        return _blocks(self.n_samples, self.width)
 
-    def _neuron_blocks(self, elements_per_neuron):
+    def neuron_blocks(self, elements_per_neuron):
         size = max(1, min(self.width, 16 * BLOCK_ELEMENTS // max(1, elements_per_neuron)))
         return [slice(i, min(i + size, self.width)) for i in range(0, self.width, size)]
 
-    def _mask(self, rows, neurons=slice(None)):
+    def _mask(self, rows, neurons=None):
+        """Return a block of D: by rows (C order) with all neurons (None), else by neurons."""
         if self._stored_mask is not None:
-            return self._stored_mask[rows, neurons]
-        active = product(self.rows[rows], self.hidden_weights[neurons].T) > 0
-        return active.astype(self.dtype)
+            return self._stored_mask[rows, slice(None) if neurons is None else neurons]
+        return self._activity(self.hidden_weights, rows, neurons).astype(self.dtype)
 
-    def _activations(self, rows=slice(None), neurons=slice(None)):
+    def _activity(self, hidden_weights, rows, neurons):
+        """Return X W' > 0 on a block, in the order of :meth:`_mask`."""
+        if neurons is None:
+            return product(self.rows[rows], hidden_weights.T) > 0
+        return product(hidden_weights[neurons], self.rows[rows].T).T > 0
+
+    def masks_of(self, samples):
+        """Return the rows of D of samples given by their numbers, as an array of its own."""
+        if self._stored_mask is None:
+            return self._mask(samples)
+        # Without the check of the indices this takes a sixth of the time.
+        return np.take(self._stored_mask, samples, axis=0, mode="clip")
+
+    def activations(self, rows=slice(None), neurons=slice(None)):
         if self._stored_activations is not None:
             return self._stored_activations[rows, neurons]
         hidden = product(self.rows[rows], self.hidden_weights[neurons].T)
         return np.maximum(hidden, 0, out=hidden)
 
-    def _masked_outputs(self, rows, neurons):
+    def masked_outputs(self, rows, neurons=None):
         """Return the stacked A_j = D * a_j, shape (n_outputs * n_rows, n_neurons)."""
         mask = self._mask(rows, neurons)
-        stacked = mask[None, :, :] * self.output_weights[neurons].T[:, None, :]
+        outputs = self.output_weights if neurons is None else self.output_weights[neurons]
+        stacked = mask[None, :, :] * outputs.T[:, None, :]
         return stacked.reshape(-1, mask.shape[1])
 
     def _sketched_outputs(self, neuron_sketch):
@@ -305,11 +329,11 @@ class Jacobian:
         size = max(64, 16 * BLOCK_ELEMENTS // (self.width * k))
         for start in range(0, n, size):
             block = slice(start, min(start + size, n))
-            sketched = neuron_sketch @ self._masked_outputs(block, slice(None)).T
+            sketched = neuron_sketch @ self.masked_outputs(block).T
             out[:, block] = np.asarray(sketched).T.reshape(k, -1, out.shape[2])
         return out.reshape(k * n, -1)
 
-    def _dense_rows(self, rows, output):
+    def dense_rows(self, rows, output):
         """Return the rows of J of one output over a block of samples, as a dense array."""
         X, k = self.rows[rows], self.n_outputs
         masked = self._mask(rows) * self.output_weights[:, output]
@@ -317,7 +341,7 @@ class Jacobian:
         if not self.train_output:
             return hidden
         output_part = np.zeros((len(X), self.width, k), dtype=self.dtype)
-        output_part[:, :, output] = self._activations(rows)
+        output_part[:, :, output] = self.activations(rows)
         intercept = np.zeros((len(X), k), dtype=self.dtype)
         intercept[:, output] = X[:, -1]
         return np.concatenate([hidden, output_part.reshape(len(X), -1), intercept], axis=1)
@@ -336,12 +360,18 @@ class Jacobian:
                     gram[i * n : (i + 1) * n, columns] *= inner
         if self.train_output:
             output_layer = gram if k == 1 else np.zeros((n, n), dtype=self.dtype, order="F")
-            for neurons in self._neuron_blocks(n):
-                add_outer(output_layer, self._activations(neurons=neurons))
+            for neurons in self.neuron_blocks(n):
+                add_outer(output_layer, self.activations(neurons=neurons))
             add_outer(output_layer, np.ascontiguousarray(self.rows[:, -1:]))
             for j in range(k if k > 1 else 0):
                 gram[j * n : (j + 1) * n, j * n : (j + 1) * n] += output_layer
         return gram
+
+
+def _blocks(length, elements):
+    """Return slices of an axis with so many elements at each index: blocks that fit in a cache."""
+    size = max(_LEAST_BLOCK, BLOCK_ELEMENTS // elements)
+    return [slice(start, min(start + size, length)) for start in range(0, length, size)]
 
 
 def add_outer(lower, factor):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._blas import product
-from ._jacobian import BLOCK_ELEMENTS, Jacobian
+from ._blas import BLOCK_ELEMENTS, product
+from ._jacobian import Jacobian
 
 # Size of both layers at the start, times width ** (-1/4): small and balanced, so that features
 # are learnt (the paper's initialisation is the lazy regime; docs/algorithm.md).
@@ -94,7 +94,10 @@ class Network:
         if len(rows) * len(self.hidden) > most:
             values, mask, activations = self.evaluate(rows), None, None
         else:
-            hidden = product(rows, self.hidden.T)
+            if tall or len(rows) * len(self.hidden) <= BLOCK_ELEMENTS:
+                hidden = product(rows, self.hidden.T)
+            else:  # by neurons, as products with J J' read it
+                hidden = product(self.hidden, rows.T).T
             mask = (hidden > 0).astype(rows.dtype)
             activations = np.maximum(hidden, 0, out=hidden)
             values = product(activations, self.output)

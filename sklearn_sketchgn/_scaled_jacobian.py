@@ -18,15 +18,8 @@ class ScaledJacobian(Jacobian):
 
     def __init__(self, jacobian, factor):
         self.__dict__.update(jacobian.__dict__)
+        self._unscaled = jacobian
         self.factor = factor.astype(self.dtype)
-
-    def matvec(self, vector):
-        """Return diag(c) J v."""
-        return self.factor * super().matvec(vector)
-
-    def rmatvec(self, vector):
-        """Return J' diag(c) u."""
-        return super().rmatvec(self.factor * vector)
 
     def lower_gram(self):
         """Return the lower triangle of diag(c) J J' diag(c) (Fortran order)."""
@@ -42,11 +35,14 @@ class ScaledJacobian(Jacobian):
 
     def sketched_rows(self, sample_sketch):
         """Return S diag(c) J."""
-        return super().sketched_rows(_ScaledSketch(sample_sketch, self.factor))
+        return self._unscaled.sketched_rows(_ScaledSketch(sample_sketch, self.factor))
 
-    def _dense_rows(self, rows, output):
+    def _scale(self, values, block=slice(None)):
+        return self.factor.reshape(self.n_outputs, -1)[:, block] * values
+
+    def dense_rows(self, rows, output):
         factor = self.factor.reshape(self.n_outputs, -1)[output, rows]
-        return factor[:, None] * super()._dense_rows(rows, output)
+        return factor[:, None] * super().dense_rows(rows, output)
 
     def _scaled(self, gram):
         gram *= self.factor
@@ -69,3 +65,10 @@ class _ScaledSketch:
         if scaled is not None:
             scaled.data *= self.factor[scaled.indices]
         return scaled
+
+    def column_blocks(self, dtype):
+        column_blocks = getattr(self.sketch, "column_blocks", None)
+        pieces = None if column_blocks is None else column_blocks(dtype)
+        if pieces is None:
+            return None
+        return ((start, piece * self.factor[start:][: piece.shape[1]]) for start, piece in pieces)

@@ -48,6 +48,27 @@ MUTANTS = [
         "tests/test_jacobian.py::test_products",
     ),
     Mutant(
+        "output layer missing in J J' u",
+        "_jacobian.py",
+        'change = np.einsum("mkd,md->mk", moments, self.hidden_weights[neurons])',
+        "change = None",
+        "tests/test_jacobian.py::test_products",
+    ),
+    Mutant(
+        "rows of the first output for all of them, in a dense sketch",
+        "_row_sketch.py",
+        "last - output * n), output)",
+        "last - output * n), 0)",
+        "tests/test_row_sketch.py::test_a_dense_sketch_in_pieces_that_end_anywhere",
+    ),
+    Mutant(
+        "a product that replaces what it should be added to",
+        "_blas.py",
+        '"beta": float(add)',
+        '"beta": 0.0',
+        "tests/test_blas.py::test_a_product_is_that_of_numpy",
+    ),
+    Mutant(
         "output intercept missing in the Gram matrix",
         "_jacobian.py",
         "add_outer(output_layer, np.ascontiguousarray(self.rows[:, -1:]))",
@@ -56,7 +77,7 @@ MUTANTS = [
     ),
     Mutant(
         "output layer of the sketched rows transposed",
-        "_jacobian.py",
+        "_row_sketch.py",
         "target[:, block] = sketched.transpose(0, 2, 1)",
         "target[:, block] = sketched.reshape(target[:, block].shape)",
         "tests/test_jacobian.py::test_sketches",
@@ -435,9 +456,16 @@ MUTANTS = [
     Mutant(
         "ridge missing in the product of CG",
         "solvers/_cg.py",
-        "return image + right.dtype.type(ridge) * vector",
-        "return image",
+        "return times(vector) + right.dtype.type(ridge) * vector",
+        "return times(vector)",
         "tests/solvers/test_contract.py::test_dense_solution",
+    ),
+    Mutant(
+        "the other triangle of a factor",
+        "_preconditioner.py",
+        "trans=not self.lower)",
+        "trans=self.lower)",
+        "tests/test_preconditioner.py::test_gram_factor_applies_the_inverse",
     ),
     Mutant(
         "stale factors kept",
@@ -463,8 +491,8 @@ MUTANTS = [
     Mutant(
         "result added to what was there",
         "_blas.py",
-        '{"c": out.T, "overwrite_c": True}',
-        '{"c": out.T, "beta": 1.0, "overwrite_c": True}',
+        '"beta": float(add)',
+        '"beta": 1.0',
         "tests/test_blas.py::test_a_product_is_that_of_numpy",
     ),
     Mutant(
@@ -513,8 +541,8 @@ MUTANTS = [
     Mutant(
         "Gaussian out of scale",
         "sketches/_gaussian.py",
-        "SA /= math.sqrt(sketch_size)",
-        "SA /= math.sqrt(n_rows)",
+        "piece /= np.float32(math.sqrt(sketch_size))",
+        "piece /= np.float32(math.sqrt(n_rows))",
         "tests/sketches/test_sketch_contract.py::test_expected_gram_matrix_is_the_identity",
     ),
     Mutant(
@@ -670,8 +698,15 @@ MUTANTS = [
     Mutant(
         "factor missing in diag(c) J v",
         "_scaled_jacobian.py",
-        "return self.factor * super().matvec(vector)",
-        "return super().matvec(vector)",
+        "return self.factor.reshape(self.n_outputs, -1)[:, block] * values",
+        "return values",
+        "tests/test_scaled_jacobian.py::test_against_a_dense_jacobian",
+    ),
+    Mutant(
+        "factor once in J'J v",
+        "_jacobian.py",
+        "u[:, block] = self._scale(image, block)",
+        "u[:, block] = image",
         "tests/test_scaled_jacobian.py::test_against_a_dense_jacobian",
     ),
     Mutant(

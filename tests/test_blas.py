@@ -36,6 +36,8 @@ def test_a_product_is_that_of_numpy(shape, left_layout, right_layout, dtype, rng
     product(left, right, out=out[1:])
     np.testing.assert_array_equal(out[1:], expected)
     np.testing.assert_array_equal(out[0], 7)
+    product(left, right, out=out[1:], add=True)
+    np.testing.assert_array_equal(out[1:], 2 * expected)
     np.testing.assert_array_equal(left, before[0])
     np.testing.assert_array_equal(right, before[1])
 
@@ -45,6 +47,8 @@ def test_an_empty_product(shape, rng):
     left, right = np.ones(shape[:2]), np.ones(shape[1:])
     np.testing.assert_array_equal(product(left, right), left @ right)
     np.testing.assert_array_equal(product(left, np.ones(shape[1])), left @ np.ones(shape[1]))
+    out = np.ones((shape[0], shape[2]))
+    np.testing.assert_array_equal(product(left, right, out=out, add=True), np.ones_like(out))
 
 
 def test_the_larger_dtype_counts(rng):

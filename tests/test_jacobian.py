@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn._jacobian import Jacobian
-from sklearn_sketchgn.sketches import CountSketch
+from sklearn_sketchgn.sketches import CountSketch, Gaussian
 from tests import cases, references
 
 SHAPES = [cases.Shape(17, 5, 9, k) for k in (1, 2, 3, 5)] + [cases.Shape(1, 1, 1, 1)]
 
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 output_trained_or_not = pytest.mark.parametrize("train_output", [True, False])
-STORED = ["mask", "with activations", ""]
+STORED = ["mask", "mask by neurons", "with activations", ""]
 mask_stored_or_not = pytest.mark.parametrize("stored", STORED)
 either_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -25,7 +25,8 @@ def make(shape, rng, *, train_output=True, stored="mask", dtype=np.float64, weig
         rows = rows * np.sqrt(rng.uniform(0.1, 3.0, size=(len(rows), 1)))
     rows, hidden, output = (np.ascontiguousarray(x, dtype=dtype) for x in (rows, hidden, output))
     hidden_layer = np.maximum(rows @ hidden.T, 0)
-    mask = (hidden_layer > 0).astype(dtype) if stored else None
+    order = "F" if "by neurons" in stored else "C"
+    mask = (hidden_layer > 0).astype(dtype, order=order) if stored else None
     structured = Jacobian(
         rows,
         hidden,
@@ -58,6 +59,10 @@ def test_products(shape, train_output, stored, dtype, rng):
     assert J.matvec(v).dtype == J.rmatvec(u).dtype == J.dtype == dtype
     np.testing.assert_allclose(J.matvec(v), dense @ v, atol=tolerance(dtype, dense))
     np.testing.assert_allclose(J.rmatvec(u), dense.T @ u, atol=tolerance(dtype, dense))
+    assert J.gram_product(u).dtype == J.normal_product(v).dtype == dtype
+    atol = tolerance(dtype, dense) * max(1.0, np.linalg.norm(dense, 2))
+    np.testing.assert_allclose(J.gram_product(u), dense @ (dense.T @ u), atol=atol)
+    np.testing.assert_allclose(J.normal_product(v), dense.T @ (dense @ v), atol=atol)
     # <u, J v> = <J' u, v>
     np.testing.assert_allclose(u @ J.matvec(v), J.rmatvec(u) @ v, atol=tolerance(dtype, dense))
 
@@ -104,12 +109,16 @@ def test_sketches(shape, train_output, stored, dtype, rng):
 @mask_stored_or_not
 def test_blocks_of_rows_and_neurons_fit_together(stored, rng, monkeypatch):
     monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 7)
+    monkeypatch.setattr("sklearn_sketchgn._row_sketch.BLOCK_ELEMENTS", 7)
+    monkeypatch.setattr("sklearn_sketchgn._jacobian._LEAST_BLOCK", 3)
     J, dense = make(cases.Shape(150, 3, 11, 2), rng, stored=stored)
     v, u = rng.standard_normal(J.shape[1]), rng.standard_normal(J.shape[0])
     neurons, samples = rng.standard_normal((4, 11)), rng.standard_normal((5, 300))
     atol = tolerance(np.float64, dense)
     np.testing.assert_allclose(J.matvec(v), dense @ v, atol=atol)
     np.testing.assert_allclose(J.rmatvec(u), dense.T @ u, atol=atol)
+    np.testing.assert_allclose(J.gram_product(u), dense @ (dense.T @ u), atol=10 * atol)
+    np.testing.assert_allclose(J.normal_product(v), dense.T @ (dense @ v), atol=10 * atol)
     np.testing.assert_allclose(J.gram(), dense @ dense.T, atol=atol)
     np.testing.assert_allclose(full(J.lower_normal()), dense.T @ dense, atol=atol)
     np.testing.assert_allclose(J.sketched_rows(samples), samples @ dense, atol=10 * atol)
@@ -159,8 +168,11 @@ def test_flips_counts_activations_that_change(rng):
     turned = J.hidden_weights.copy()
     turned[3] *= -1
     assert J.flips(turned) == pytest.approx(1 / 8)
-    unstored = Jacobian(J.rows, J.hidden_weights, J.output_weights)
-    assert unstored.flips(turned) == J.flips(turned)
+    for stored in STORED:
+        other, _ = make(cases.Shape(15, 4, 8, 1), np.random.default_rng(3), stored=stored)
+        turned = other.hidden_weights.copy()
+        turned[3] *= -1
+        assert other.flips(turned) == pytest.approx(1 / 8), stored
 
 
 def test_stable_rank():
@@ -181,29 +193,6 @@ def test_a_shared_fixed_output_layer_gives_exact_float32_counts(rng):
     np.testing.assert_array_equal(J.gram(), dense @ dense.T)
 
 
-@mask_stored_or_not
-@output_trained_or_not
-@either_dtype
-@pytest.mark.parametrize("k", [1, 3])
-@pytest.mark.parametrize("work", [0, 10**9], ids=["row by row", "by columns"])
-def test_both_ways_to_apply_a_sparse_sketch(work, k, dtype, train_output, stored, rng, monkeypatch):
-    monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", work)
-    monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 200)
-    shape = cases.Shape(90, 3, 4, k)
-    J, dense = make(shape, rng, train_output=train_output, stored=stored, dtype=dtype)
-    S = CountSketch(nnz_per_column=2).draw(7, J.shape[0], rng)
-    found = J.sketched_rows(S)
-    assert found.dtype == dtype
-    np.testing.assert_allclose(found, S @ dense, atol=tolerance(dtype, dense))
-
-
-def test_a_row_of_a_sparse_sketch_may_be_empty(rng, monkeypatch):
-    monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", 0)
-    J, dense = make(cases.Shape(5, 3, 4, 1), rng)
-    S = CountSketch(nnz_per_column=1).draw(40, 5, rng)
-    np.testing.assert_allclose(J.sketched_rows(S), S @ dense, atol=1e-12)
-
-
 def test_inputs_may_be_read_only_and_are_left_alone(rng):
     arrays = cases.network_arrays(cases.ordinary_table, cases.Shape(12, 4, 10, 2), rng)
     copies = [x.copy() for x in arrays]
@@ -213,7 +202,15 @@ def test_inputs_may_be_read_only_and_are_left_alone(rng):
     v, u = np.ones(J.shape[1]), np.ones(J.shape[0])
     v.setflags(write=False)
     u.setflags(write=False)
-    J.matvec(v), J.rmatvec(u), J.gram(), J.lower_normal(), J.stable_rank()
+    (
+        J.matvec(v),
+        J.rmatvec(u),
+        J.gram_product(u),
+        J.normal_product(v),
+        J.gram(),
+        J.lower_normal(),
+        J.stable_rank(),
+    )
     J.sketched_columns(np.ones((3, 10))), J.sketched_rows(np.ones((3, 24)))
     for x, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(x, copy)
@@ -237,6 +234,7 @@ def test_peak_memory_of_a_wide_jacobian(shape, stored, rng):
     side, n_columns = J.shape[0], 100 * shape.n_features + shape.n_outputs * (shape.width + 1)
     assert peak(J.matvec, np.ones(J.shape[1])) < 8 * n_numbers
     assert peak(J.rmatvec, np.ones(J.shape[0])) < 8 * n_numbers
+    assert peak(J.gram_product, np.ones(J.shape[0])) < 8 * n_numbers
     assert peak(J.lower_gram) < 8 * (side**2 + 4 * 2**22)
     assert peak(J.sketched_gram, sketch) < 8 * (2 * side**2 + 4 * 2**22)
     assert peak(J.sketched_columns, sketch) < 8 * (2 * side * n_columns + 4 * 2**22)
@@ -252,14 +250,18 @@ def test_peak_memory_of_a_tall_jacobian(shape, stored, rng):
     sketch = CountSketch().draw(2 * side, J.shape[0], rng)
     assert peak(J.matvec, np.ones(J.shape[1])) < 8 * n_numbers
     assert peak(J.rmatvec, np.ones(J.shape[0])) < 8 * n_numbers
+    assert peak(J.normal_product, np.ones(J.shape[1])) < 8 * n_numbers
     assert peak(J.lower_normal) < 8 * (side**2 + 4 * 2**22)
+    assert peak(J.sketched_rows, sketch) < 8 * (2 * 2 * side**2 + 4 * 2**22)
+    sketch = Gaussian().draw(2 * side, J.shape[0], rng)
     assert peak(J.sketched_rows, sketch) < 8 * (2 * 2 * side**2 + 4 * 2**22)
 
 
 def large(shape, stored, rng):
     """Return a Jacobian and the numbers that a product with it may hold."""
     rows, hidden, output = cases.network_arrays(cases.ordinary_table, shape, rng)
-    mask = (rows @ hidden.T > 0).astype(float) if stored else None
+    order = "F" if "by neurons" in stored else "C"
+    mask = (rows @ hidden.T > 0).astype(float, order=order) if stored else None
     n_numbers = 4 * (shape.n_samples + shape.width) * shape.n_outputs * shape.n_features
     n_numbers += 0 if stored else 4 * 2**18
     assert n_numbers < 0.2 * shape.n_samples * shape.n_outputs * shape.width * shape.n_features

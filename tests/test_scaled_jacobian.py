@@ -25,11 +25,14 @@ def test_against_a_dense_jacobian(shape, dtype, rng):
     found = {
         "J v": (J.matvec(v), dense @ v),
         "J' u": (J.rmatvec(u), dense.T @ u),
+        "J J' u": (J.gram_product(u), dense @ (dense.T @ u)),
+        "J'J v": (J.normal_product(v), dense.T @ (dense @ v)),
         "J J'": (J.gram(), dense @ dense.T),
         "J'J": (np.tril(J.lower_normal()), np.tril(dense.T @ dense)),
         "S J": (J.sketched_rows(samples), samples @ dense),
     }
     atol = 100 * np.finfo(dtype).eps * max(1.0, np.linalg.norm(dense, 2) ** 2)
+    atol *= max(1.0, np.linalg.norm(dense, 2))  # of products with J twice
     for product, (value, expected) in found.items():
         assert value.dtype == dtype, product
         np.testing.assert_allclose(value, expected, atol=atol, err_msg=product)
@@ -48,7 +51,7 @@ def test_a_sparse_sketch_is_scaled_whichever_way_it_is_applied(rng, monkeypatch)
     S = CountSketch(nnz_per_column=2).draw(6, 180, rng)
     expected = S @ (factor[:, None] * dense)
     for work in (0, 10**9):
-        monkeypatch.setattr("sklearn_sketchgn._jacobian._WORK_A_ROW", work)
+        monkeypatch.setattr("sklearn_sketchgn._row_sketch._WORK_A_ROW", work)
         np.testing.assert_allclose(J.sketched_rows(S), expected, atol=1e-10)
 
 

@@ -139,7 +139,7 @@ def normal_product(rows, index, *, network, loss_function, vector):
     product = np.zeros_like(vector)
     for chunk in _chunks(rows, _CHUNK_ELEMENTS // len(network.hidden)):
         jacobian, _, _ = loss_function.linearise(network, chunk.rows, chunk.targets)
-        product += jacobian.rmatvec(jacobian.matvec(vector))
+        product += jacobian.normal_product(vector)
     return product
 
 

@@ -1,6 +1,7 @@
 """What every sketch shares: the strategy, the operator it draws, and the checks of their inputs."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -141,6 +142,25 @@ class SketchOperator(ABC):
         -------
         S : scipy.sparse.csr_array of shape (sketch_size, n_rows) or None
             The same matrix.
+        """
+        return None
+
+    def column_blocks(self, dtype: Any) -> Iterator[tuple[int, np.ndarray]] | None:
+        """Return S in dense pieces of columns, for a matrix that arrives row by row; or None.
+
+        For a sketch that has to generate what it multiplies with: S @ A for many blocks of
+        columns of A would generate it as many times.
+
+        Parameters
+        ----------
+        dtype : dtype
+            Of the entries, float32 or float64.
+
+        Returns
+        -------
+        pieces : iterator of (int, ndarray of shape (sketch_size, n_columns)) or None
+            The number of a piece's first column, and the piece, which is valid until the next one
+            is asked for. In order, and together the same matrix.
         """
         return None
 

@@ -1,7 +1,9 @@
 """Dense Gaussian sketch, generated anew in each product so that it is never held."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,11 +24,11 @@ class Gaussian(Sketch):
 
     Notes
     -----
-    S is not held. Its rows are generated in blocks from a stored seed, in every product anew, and
-    dropped: the memory is 16 MB for float32 and 48 MB for float64 (or one row of S where that is
-    more) instead of gigabytes for a large table. Generating takes about as long as
-    multiplying 500 columns, so give it few blocks of many columns. Entries are drawn in float32
-    for either dtype, so that both see the same S.
+    S is not held. Its columns are generated in blocks from a stored seed, in every product anew,
+    and dropped: the memory is 16 MB for float32 and 48 MB for float64 (or one column of S where
+    that is more) instead of gigabytes for a large table. Generating takes about as long as
+    multiplying 500 columns, so give it few blocks of many columns, or take its own blocks
+    (``column_blocks``). Entries are drawn in float32 for either dtype, so that both see the same S.
 
     References
     ----------
@@ -76,19 +78,24 @@ class Gaussian(Sketch):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class GaussianOperator(SketchOperator):
-    """A drawn `Gaussian`: the seed of its blocks of rows."""
+    """A drawn `Gaussian`: the seed of its blocks of columns."""
 
     seed: tuple[int, int]
 
-    def _multiply(self, A: np.ndarray) -> np.ndarray:
+    def column_blocks(self, dtype: Any) -> Iterator[tuple[int, np.ndarray]]:
+        """Return S in dense pieces of columns; see `SketchOperator`."""
         sketch_size, n_rows = self.shape
-        SA = np.empty((sketch_size, A.shape[1]), dtype=A.dtype)
-        block_size = min(max(1, _ENTRIES_PER_BLOCK // n_rows), sketch_size)
-        buffer = np.empty((block_size, n_rows), dtype=np.float32)
-        for start in range(0, sketch_size, block_size):
-            rows = slice(start, min(start + block_size, sketch_size))
-            block = buffer[: rows.stop - start]
-            np.random.default_rng([*self.seed, start]).standard_normal(dtype=np.float32, out=block)
-            product(block.astype(A.dtype, copy=False), A, out=SA[rows])
-        SA /= math.sqrt(sketch_size)
+        width = min(max(1, _ENTRIES_PER_BLOCK // sketch_size), n_rows)
+        buffer = np.empty(sketch_size * width, dtype=np.float32)
+        for start in range(0, n_rows, width):
+            columns = min(width, n_rows - start)
+            piece = buffer[: sketch_size * columns].reshape(sketch_size, columns)
+            np.random.default_rng([*self.seed, start]).standard_normal(dtype=np.float32, out=piece)
+            piece /= np.float32(math.sqrt(sketch_size))
+            yield start, piece.astype(dtype, copy=False)
+
+    def _multiply(self, A: np.ndarray) -> np.ndarray:
+        SA = np.zeros((self.shape[0], A.shape[1]), dtype=A.dtype)
+        for start, piece in self.column_blocks(A.dtype):
+            product(piece, A[start : start + piece.shape[1]], out=SA, add=True)
         return SA

@@ -98,14 +98,10 @@ class CG(Solver):
         jacobian = state.jacobian
         dual = jacobian.shape[0] <= jacobian.shape[1]
         right = rhs if dual else jacobian.rmatvec(rhs)
+        times = jacobian.gram_product if dual else jacobian.normal_product
 
         def product(vector):
-            image = (
-                jacobian.matvec(jacobian.rmatvec(vector))
-                if dual
-                else (jacobian.rmatvec(jacobian.matvec(vector)))
-            )
-            return image + right.dtype.type(ridge) * vector
+            return times(vector) + right.dtype.type(ridge) * vector
 
         iterations, start, message = 0, None, ""
         if state.preconditioner is not None:

@@ -115,6 +115,24 @@ def test_the_sparse_form_is_the_same_matrix(sketch, dtype, rng):
 
 
 @every_sketch
+@either_dtype
+def test_the_pieces_of_columns_are_the_same_matrix(sketch, dtype, rng, monkeypatch):
+    monkeypatch.setattr("sklearn_sketchgn.sketches._gaussian._ENTRIES_PER_BLOCK", 1000)
+    S = sketch.draw(30, 100, rng)
+    pieces = S.column_blocks(dtype)
+    if pieces is None:
+        assert not isinstance(sketch, sketches.Gaussian)
+        return
+    found = [(start, piece.copy()) for start, piece in pieces]
+    starts = [start for start, _ in found]
+    assert len(found) == 4
+    assert starts == [0, *np.cumsum([piece.shape[1] for _, piece in found])[:-1]]
+    whole = np.hstack([piece for _, piece in found])
+    assert whole.dtype == dtype
+    np.testing.assert_allclose(whole, dense(S), rtol=4 * np.finfo(dtype).eps)
+
+
+@every_sketch
 def test_product_is_linear(sketch, rng):
     S = sketch.draw(15, 60, rng)
     A, B = matrix(seed=1), matrix(seed=2)

@@ -72,13 +72,14 @@ def test_count_sketch_checks_its_parameter_in_draw(nnz_per_column, error, messag
 
 
 def test_gaussian_entries_are_independent_across_its_blocks(rng):
-    # Three rows fit into a block, so that S comes in four blocks, the last one of a single row.
-    S = Gaussian().draw(10, 2**20 + 2**18, rng)
-    probe = np.zeros(S.shape[1])
-    probe[:1000] = 1
-    products = S @ probe * np.sqrt(10 / 1000)  # standard normal
-    assert len(np.unique(products)) == 10
-    assert 0.1 < np.mean(products**2) < 4
+    # 2 ** 20 columns fit into a block, so that S comes in four blocks, the last one of 7 columns.
+    S = Gaussian().draw(4, 3 * 2**20 + 7, rng)
+    probe = np.zeros((S.shape[1], 4))
+    for block in range(4):
+        probe[block * 2**20 :][:7, block] = 1
+    products = S @ probe * np.sqrt(4 / 7)  # standard normal
+    assert len(np.unique(products)) == 16
+    assert 0.2 < np.mean(products**2) < 3
 
 
 def test_gaussian_does_not_hold_the_matrix(rng):
