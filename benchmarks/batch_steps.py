@@ -27,6 +27,7 @@ from _environment import environment
 from steps import best_of, sgemm_peak
 
 from sklearn_sketchgn import CountSketch, Direct
+from sklearn_sketchgn import _gram as gram_module
 from sklearn_sketchgn import _jacobian as jacobian_module
 from sklearn_sketchgn import _network as network_module
 from sklearn_sketchgn._batch_phase import _batch_step
@@ -102,7 +103,8 @@ def measure(case, n_steps):
         for module, name, count in (
             (jacobian_module, "product", product_flops),
             (network_module, "product", product_flops),
-            (jacobian_module, "add_outer", outer_flops),
+            (gram_module, "product", product_flops),
+            (gram_module, "add_outer", outer_flops),
         ):
             clocked = clock.around(getattr(module, name), count)
             patches.enter_context(patch.object(module, name, clocked))

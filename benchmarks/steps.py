@@ -33,6 +33,7 @@ import json
 import time
 import tracemalloc
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,7 @@ from _environment import environment
 from _steps_report import print_report, save_plot
 
 from sklearn_sketchgn import CG, SRHT, CountSketch, Direct, Gaussian
+from sklearn_sketchgn._gram import sketched_outputs
 from sklearn_sketchgn._network import initialise, initialise_paper
 from sklearn_sketchgn.solvers._cg import _sketch_plan
 
@@ -243,7 +245,7 @@ def parts(jacobian, state, ridge):
     _, axis, size = _sketch_plan(jacobian, dual, CG().oversampling)
     if size < axis:
         sketch = SKETCHES["countsketch"].draw(size, axis, rng)
-        apply = jacobian._sketched_outputs if dual else jacobian.sketched_rows
+        apply = partial(sketched_outputs, jacobian) if dual else jacobian.sketched_rows
         found["sketch"] = best_of(2, lambda: apply(sketch))
     found["factor"] = best_of(2, lambda: Direct().solve(state, u, ridge))
     return found

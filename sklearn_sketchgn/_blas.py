@@ -52,6 +52,17 @@ def product(left, right, out=None, *, add=False):
     return result.T
 
 
+def add_outer(lower, factor):
+    """Add B B' to the lower triangle of a Fortran array in place (half of a full product)."""
+    # The routine of the accumulator's dtype: with another one it would update a copy.
+    (syrk,) = get_blas_funcs(("syrk",), (lower,))
+    if factor.flags.f_contiguous and not factor.flags.c_contiguous:
+        syrk(1.0, factor, beta=1.0, c=lower, lower=1, overwrite_c=1)
+    else:
+        transposed = np.ascontiguousarray(factor).T
+        syrk(1.0, transposed, beta=1.0, c=lower, trans=1, lower=1, overwrite_c=1)
+
+
 def dot(first, second):
     """Return the inner product of two vectors as a Python float, in the larger of their dtypes."""
     if not first.size:

@@ -7,9 +7,10 @@ alike) as their last entry, so nothing here knows about weights, damping or scik
 from math import ceil
 
 import numpy as np
-from scipy.linalg import eigvalsh, get_blas_funcs
+from scipy.linalg import eigvalsh
 
-from ._blas import BLOCK_ELEMENTS, product
+from ._blas import BLOCK_ELEMENTS, add_outer, product
+from ._gram import lower_gram, mirror, sketched_columns, sketched_gram
 from ._row_sketch import sketch_rows
 
 # Rows or neurons of a block, at least: fewer make a product slow.
@@ -136,51 +137,23 @@ class Jacobian:
             out += product(u, self.rows[:, -1])[:, None] * self.rows[:, -1]
         return self._scale(out).ravel()
 
-    # Gram matrix J J' and its sketch over the neurons ------------------------------------------
+    # Matrices ----------------------------------------------------------------------------------
 
     def gram(self):
         """Return G = J J' in full, for solvers that want a plain symmetric array."""
-        return _mirror(self.lower_gram())
+        return mirror(self.lower_gram())
 
     def lower_gram(self):
-        """Return G = J J' with only its lower triangle filled (Fortran order).
-
-        Block (i, j) of G is ``(A_i A_j') * (X X') + [i = j] (H H' + 1)`` with ``A_j = D * a_j``:
-        about ``n^2 (m + d)`` multiplications for one output instead of ``n^2 m d``.
-        """
-        n, k = self.n_samples, self.n_outputs
-        gram = np.zeros((n * k, n * k), dtype=self.dtype, order="F")
-        for block in self.neuron_blocks(n * k):
-            add_outer(gram, self.masked_outputs(slice(None), block))
-        return self._finish_gram(gram)
+        """Return G = J J' with only its lower triangle filled (Fortran order); see ``_gram.py``."""
+        return lower_gram(self)
 
     def sketched_gram(self, neuron_sketch):
-        """Return the lower triangle of G with ``A_i A_j'`` replaced by ``A_i S' S A_j'``.
-
-        The sketch S of shape (sketch_size, width) acts on the neurons only; the factor X X' and
-        the output layer stay exact, so the cost ``n^2 (sketch_size + d)`` is free of the width.
-        """
-        n, k = self.n_samples, self.n_outputs
-        gram = np.zeros((n * k, n * k), dtype=self.dtype, order="F")
-        add_outer(gram, self._sketched_outputs(neuron_sketch))
-        return self._finish_gram(gram)
+        """Return the lower triangle of G for sketched neurons; see ``_gram.py``."""
+        return sketched_gram(self, neuron_sketch)
 
     def sketched_columns(self, neuron_sketch):
-        """Return M with M'M = :meth:`sketched_gram`, dense, for a QR of the sketched J'.
-
-        Shape (sketch_size * n_features + n_outputs * (width + 1), n_samples * n_outputs), the
-        second term only with a trained output layer.
-        """
-        n, k = self.n_samples, self.n_outputs
-        outputs = self._sketched_outputs(neuron_sketch).reshape(k, n, -1)
-        hidden = outputs[:, :, :, None] * self.rows[None, :, None, :]
-        columns = hidden.reshape(k * n, -1).T
-        if not self.train_output:
-            return columns
-        activations = np.concatenate([self.activations(), self.rows[:, -1:]], axis=1)
-        return np.concatenate([columns, np.kron(np.eye(k, dtype=self.dtype), activations.T)])
-
-    # Normal matrix J'J and the sketch over the samples -----------------------------------------
+        """Return M with M'M = :meth:`sketched_gram`, dense, for a QR of the sketched J'."""
+        return sketched_columns(self, neuron_sketch)
 
     def lower_normal(self):
         """Return J'J with only its lower triangle filled (Fortran order)."""
@@ -287,6 +260,7 @@ class Jacobian:
         return _blocks(self.n_samples, self.width)
 
     def neuron_blocks(self, elements_per_neuron):
+        """Return slices of the neurons, of so many elements each, for blocks of 16 MB."""
         size = max(1, min(self.width, 16 * BLOCK_ELEMENTS // max(1, elements_per_neuron)))
         return [slice(i, min(i + size, self.width)) for i in range(0, self.width, size)]
 
@@ -310,6 +284,7 @@ class Jacobian:
         return np.take(self._stored_mask, samples, axis=0, mode="clip")
 
     def activations(self, rows=slice(None), neurons=slice(None)):
+        """Return a block of H."""
         if self._stored_activations is not None:
             return self._stored_activations[rows, neurons]
         hidden = product(self.rows[rows], self.hidden_weights[neurons].T)
@@ -321,17 +296,6 @@ class Jacobian:
         outputs = self.output_weights if neurons is None else self.output_weights[neurons]
         stacked = mask[None, :, :] * outputs.T[:, None, :]
         return stacked.reshape(-1, mask.shape[1])
-
-    def _sketched_outputs(self, neuron_sketch):
-        """Return the stacked A_j S', shape (n_outputs * n_samples, sketch_size)."""
-        n, k = self.n_samples, self.n_outputs
-        out = np.empty((k, n, neuron_sketch.shape[0]), dtype=self.dtype)
-        size = max(64, 16 * BLOCK_ELEMENTS // (self.width * k))
-        for start in range(0, n, size):
-            block = slice(start, min(start + size, n))
-            sketched = neuron_sketch @ self.masked_outputs(block).T
-            out[:, block] = np.asarray(sketched).T.reshape(k, -1, out.shape[2])
-        return out.reshape(k * n, -1)
 
     def dense_rows(self, rows, output):
         """Return the rows of J of one output over a block of samples, as a dense array."""
@@ -346,51 +310,8 @@ class Jacobian:
         intercept[:, output] = X[:, -1]
         return np.concatenate([hidden, output_part.reshape(len(X), -1), intercept], axis=1)
 
-    def _finish_gram(self, gram):
-        """Turn the sum of A_i A_j' into G: multiply by X X', add H H' + 1 on the diagonal."""
-        n, k = self.n_samples, self.n_outputs
-        size = max(1, 4 * BLOCK_ELEMENTS // n)
-        for start in range(0, n, size):
-            block = slice(start, start + size)
-            # In the layout of the Gram matrix: the product below takes three times as long if not.
-            inner = product(self.rows[block], self.rows.T).T
-            for i in range(k):
-                for j in range(i + 1):
-                    columns = slice(j * n + start, j * n + min(start + size, n))
-                    gram[i * n : (i + 1) * n, columns] *= inner
-        if self.train_output:
-            output_layer = gram if k == 1 else np.zeros((n, n), dtype=self.dtype, order="F")
-            for neurons in self.neuron_blocks(n):
-                add_outer(output_layer, self.activations(neurons=neurons))
-            add_outer(output_layer, np.ascontiguousarray(self.rows[:, -1:]))
-            for j in range(k if k > 1 else 0):
-                gram[j * n : (j + 1) * n, j * n : (j + 1) * n] += output_layer
-        return gram
-
 
 def _blocks(length, elements):
     """Return slices of an axis with so many elements at each index: blocks that fit in a cache."""
     size = max(_LEAST_BLOCK, BLOCK_ELEMENTS // elements)
     return [slice(start, min(start + size, length)) for start in range(0, length, size)]
-
-
-def add_outer(lower, factor):
-    """Add B B' to the lower triangle of a Fortran array in place (half of a full product)."""
-    # The routine of the accumulator's dtype: with another one it would update a copy.
-    (syrk,) = get_blas_funcs(("syrk",), (lower,))
-    if factor.flags.f_contiguous and not factor.flags.c_contiguous:
-        syrk(1.0, factor, beta=1.0, c=lower, lower=1, overwrite_c=1)
-    else:
-        transposed = np.ascontiguousarray(factor).T
-        syrk(1.0, transposed, beta=1.0, c=lower, trans=1, lower=1, overwrite_c=1)
-
-
-def _mirror(lower):
-    """Fill the upper triangle of a matrix from its lower one, in place."""
-    size = 512
-    for start in range(0, len(lower), size):
-        stop = start + size
-        square = lower[start:stop, start:stop]
-        square[...] = np.tril(square) + np.tril(square, -1).T
-        lower[start:stop, stop:] = lower[stop:, start:stop].T
-    return lower

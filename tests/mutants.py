@@ -70,8 +70,8 @@ MUTANTS = [
     ),
     Mutant(
         "output intercept missing in the Gram matrix",
-        "_jacobian.py",
-        "add_outer(output_layer, np.ascontiguousarray(self.rows[:, -1:]))",
+        "_gram.py",
+        "add_outer(output_layer, np.ascontiguousarray(rows[:, -1:]))",
         "pass",
         "tests/test_jacobian.py::test_gram_and_normal_matrix",
     ),

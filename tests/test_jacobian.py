@@ -109,6 +109,7 @@ def test_sketches(shape, train_output, stored, dtype, rng):
 @mask_stored_or_not
 def test_blocks_of_rows_and_neurons_fit_together(stored, rng, monkeypatch):
     monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 7)
+    monkeypatch.setattr("sklearn_sketchgn._gram.BLOCK_ELEMENTS", 7)
     monkeypatch.setattr("sklearn_sketchgn._row_sketch.BLOCK_ELEMENTS", 7)
     monkeypatch.setattr("sklearn_sketchgn._jacobian._LEAST_BLOCK", 3)
     J, dense = make(cases.Shape(150, 3, 11, 2), rng, stored=stored)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.linalg import LinAlgError
 from scipy.sparse import eye_array
 
+from .._blas import add_outer
 from .._conjugate_gradient import conjugate_gradient
-from .._jacobian import add_outer
 from .._preconditioner import check_sketched, draw_checked, factor_columns, factor_gram
 from ._base import Solver, SolveResult
 from ._direct import Direct, solve_truncated
