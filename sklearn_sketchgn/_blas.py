@@ -25,7 +25,8 @@ def product(left, right, out=None, *, add=False):
     right : ndarray of shape (n_inner, n_columns) or (n_inner,)
         Likewise.
     out : ndarray of shape (n_rows, n_columns) or None, default=None
-        Where the result goes, in C order and in the dtype of both; None is a new array.
+        Where the result goes, in C order, computed in its dtype; None is a new array in the larger
+        dtype of both.
     add : bool, default=False
         Add the product to ``out``.
 
@@ -33,6 +34,11 @@ def product(left, right, out=None, *, add=False):
     -------
     ndarray of shape (n_rows, n_columns) or (n_rows,)
         The product, in C order.
+
+    Raises
+    ------
+    ValueError
+        If ``out`` is not in C order: it would be left as it is.
     """
     if not left.size or not right.size:
         return out if add else np.matmul(left, right, out=out)
@@ -41,7 +47,10 @@ def product(left, right, out=None, *, add=False):
         matrix, transposed = _fortran(left)
         result = gemv(1.0, matrix, right.ravel(), trans=transposed)
         return result if right.ndim == 1 else result[:, None]
-    (gemm,) = get_blas_funcs(("gemm",), (left, right))
+    if out is not None and not out.flags.c_contiguous:
+        raise ValueError(f"out must be in C order, got strides {out.strides}.")
+    # The routine of the dtype of `out`: with another one it would write to a copy.
+    (gemm,) = get_blas_funcs(("gemm",), (left, right) if out is None else (out,))
     # A result in C order is the transposed one in Fortran order: (A B)' = B' A'.
     first, first_transposed = _fortran(right.T)
     second, second_transposed = _fortran(left.T)

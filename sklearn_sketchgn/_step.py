@@ -167,7 +167,9 @@ class Subproblem:
         image = self._image(step).astype(np.float64)
         moved = (self._mask * step).astype(np.float64)
         linear = image @ self.residual + self.alpha * (moved @ self.penalised_theta)
-        return -(linear + 0.5 * (image @ image + self.alpha * (moved @ moved)))
+        # A Python float: it ends in the damping, and a numpy scalar there would turn the float32
+        # vectors of all further steps into float64 ones.
+        return float(-(linear + 0.5 * (image @ image + self.alpha * (moved @ moved))))
 
 
 def _checked(solver, result, size):

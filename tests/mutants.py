@@ -69,6 +69,13 @@ MUTANTS = [
         "tests/test_blas.py::test_a_product_is_that_of_numpy",
     ),
     Mutant(
+        "a product in the larger dtype, lost where it should go to a smaller one",
+        "_blas.py",
+        "(left, right) if out is None else (out,)",
+        "(left, right)",
+        "tests/test_blas.py::test_the_dtype_of_out_counts",
+    ),
+    Mutant(
         "output intercept missing in the Gram matrix",
         "_gram.py",
         "add_outer(output_layer, np.ascontiguousarray(rows[:, -1:]))",

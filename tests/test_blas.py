@@ -57,6 +57,22 @@ def test_the_larger_dtype_counts(rng):
     assert product(right.T, left.T).dtype == np.float64
 
 
+@every_dtype
+@pytest.mark.parametrize("shape", [(4, 3, 2), (4, 3, 1)], ids=str)
+def test_the_dtype_of_out_counts(shape, dtype, rng):
+    left, right = integers(rng, *shape[:2], dtype=np.float32), integers(rng, *shape[1:])
+    out = np.ones((shape[0], shape[2]), dtype=dtype)
+    product(left, right, out=out, add=True)
+    np.testing.assert_array_equal(out, left @ right + 1)
+    product(left, right, out=out)
+    np.testing.assert_array_equal(out, left @ right)
+
+
+def test_out_must_be_in_c_order(rng):
+    with pytest.raises(ValueError, match="out must be in C order, got strides"):
+        product(np.ones((4, 3)), np.ones((3, 2)), out=np.ones((4, 2), order="F"))
+
+
 def test_nan_and_infinity_pass_through():
     left = np.array([[np.nan, 1.0], [np.inf, 1.0], [1.0, 1.0]])
     np.testing.assert_array_equal(product(left, np.ones((2, 2)))[:, 0], [np.nan, np.inf, 2.0])

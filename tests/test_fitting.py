@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _fitting
+from sklearn_sketchgn._jacobian import Jacobian
 from sklearn_sketchgn._scaling import fit_moments
 
 pytestmark = pytest.mark.filterwarnings(
@@ -75,6 +76,23 @@ def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(tab
     target = y + 2 * varying[:, 2]
     assert model.fit(varying, target).score(varying, target) > 0.98
     assert np.abs(model.coefs_[0][2]).max() > 0
+
+
+def test_what_goes_on_stays_in_the_precision_of_its_batches(table, monkeypatch):
+    X, y = table
+    seen = set()
+    rmatvec = Jacobian.rmatvec
+
+    def watched(jacobian, vector):
+        seen.add((jacobian.dtype, vector.dtype))
+        return rmatvec(jacobian, vector)
+
+    monkeypatch.setattr(Jacobian, "rmatvec", watched)
+    model = SketchGNRegressor(16, max_iter=60, alpha=0.1, warm_start=True, random_state=0)
+    model.fit(X, y)
+    assert len(model.history_["batch_size"]) > 55 and model.history_["batch_size"][-1] == 300
+    model.fit(X, y)
+    assert seen == {(np.dtype(np.float32), np.dtype(np.float32))}
 
 
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])

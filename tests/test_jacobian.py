@@ -67,6 +67,17 @@ def test_products(shape, train_output, stored, dtype, rng):
     np.testing.assert_allclose(u @ J.matvec(v), J.rmatvec(u) @ v, atol=tolerance(dtype, dense))
 
 
+@mask_stored_or_not
+def test_products_of_float32_rows_with_float64_vectors(stored, rng):
+    J, dense = make(SHAPES[1], rng, stored=stored, dtype=np.float32)
+    v, u = rng.standard_normal(J.shape[1]), rng.standard_normal(J.shape[0])
+    atol = tolerance(np.float32, dense)
+    np.testing.assert_allclose(J.matvec(v), dense @ v, atol=atol)
+    np.testing.assert_allclose(J.rmatvec(u), dense.T @ u, atol=atol)
+    np.testing.assert_allclose(J.gram_product(u), dense @ (dense.T @ u), atol=10 * atol)
+    np.testing.assert_allclose(J.normal_product(v), dense.T @ (dense @ v), atol=10 * atol)
+
+
 @every_shape
 @output_trained_or_not
 @mask_stored_or_not

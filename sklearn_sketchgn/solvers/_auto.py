@@ -11,8 +11,8 @@ from ._direct import Direct
 # carry over from one machine to another better than seconds do.
 _FORM = 1.6  # symmetric products that form the exact or the sketched matrix
 _FACTOR = 2.0  # Cholesky
-_SKINNY = 2.0  # J v and J'u, products with few columns
-_TRIANGULAR = 25.0  # triangular solves with one vector, bound by memory
+_SKINNY = 3.0  # J v and J'u, products with few columns
+_TRIANGULAR = 15.0  # triangular solves with one vector, bound by memory
 _SKETCH = 60.0  # additions of a sparse sketch, bound by memory
 
 # Iterations of CG to a residual of 1e-3, by the same command: with a factor that was made one step
