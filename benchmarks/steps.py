@@ -4,7 +4,7 @@ A step is `prepare` and `solve` of a solver on the Jacobian of a network that ha
 full step; `kept` is CG that goes on with the Cholesky factor that `Direct` made before that move.
 
     python benchmarks/steps.py --out steps.json
-        wide, tall (reduced), minibatch and grid cases and reduced slopes: 5 to 10 minutes
+        wide, tall (reduced), minibatch and grid cases and reduced slopes: five minutes
     python benchmarks/steps.py --out steps.json --cases wide --plot steps.png
         one group of cases: wide, tall, slopes, minibatch or grid
     python benchmarks/steps.py --out steps.json --cases wide tall slopes --full

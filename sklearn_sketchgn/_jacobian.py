@@ -221,7 +221,13 @@ class Jacobian:
     def _image(self, mask, block, combined, vector):
         """Return the rows of J v of a block of samples, shape (n_outputs, n_rows)."""
         X = self.rows[block]
-        projected = product(mask, combined).reshape(len(X), self.n_outputs, -1)
+        if mask.flags.c_contiguous:
+            projected = product(mask, combined)
+        else:  # two to three times as fast as the whole product
+            projected = np.zeros((len(X), combined.shape[1]), dtype=self.dtype)
+            for neurons in _blocks(self.width, len(X)):
+                product(mask[:, neurons], combined[neurons], out=projected, add=True)
+        projected = projected.reshape(len(X), self.n_outputs, -1)
         image = np.einsum("nkd,nd->kn", projected, X)
         if self.train_output:
             image += vector[-self.n_outputs :, None] * X[:, -1]
