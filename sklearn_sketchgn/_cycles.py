@@ -34,9 +34,10 @@ _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, follow_noise=False):
     """Train the groups in cycles, and go on to smaller penalties while the judges gain.
 
-    In the first cycle the search moves alpha. Every later one starts from the best so far, first
-    with a quarter of its alpha and, if that has never paid, with four times as much. So a smooth
-    table is trained for as long as it improves, and a noisy one ends after three cycles.
+    In the first cycle the search moves alpha. Every later one starts from the best so far, with a
+    quarter or four times of its alpha: in the direction that the judges ask for at the end of the
+    first. So a smooth table is trained for as long as it improves, and a noisy one ends after two
+    cycles.
 
     Parameters
     ----------
@@ -77,16 +78,13 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
     first = search.error()
     stopped, least, best = run(search.state, 1.0, follow=True)
     n_left = n_cycles - 1 if isfinite(least) and least > 0 else 0
-    for factor in (1 / _FACTOR, _FACTOR):
-        paid = False
-        while n_left and not stopped:
-            n_left -= 1
-            stopped, error, end = run(best, factor)
-            if not error < (1 - _WORTH) * least:
-                break
-            least, best, paid = error, end, True
-        if paid:
+    factor = _FACTOR if search.asks_for_more() else 1 / _FACTOR
+    while n_left and not stopped:
+        n_left -= 1
+        stopped, error, end = run(best, factor)
+        if not error < (1 - _WORTH) * least:
             break
+        least, best = error, end
     if not stopped:
         search.state = best
     one_judge = search.row_weight / max(search.weight, search.row_weight)

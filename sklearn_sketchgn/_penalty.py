@@ -174,10 +174,10 @@ class PenaltySearch:
         To first order their residual under exp(t) alpha is r + t J z; t minimises its square plus
         t^2 times their mean squared error, the information of one row that alpha is right.
         """
-        if not self.weight or any(group.sensitivity is None for group in self.groups):
+        effects = self._effects()
+        if effects is None:
             return
-        effects = [group.effect_of_alpha() for group in self.groups]
-        size, effect, slope = (float(sum(parts)) for parts in zip(*effects, strict=True))
+        size, effect, slope = effects
         if not np.isfinite(slope + effect + size):
             for group in self.groups:
                 group.forget()
@@ -190,6 +190,18 @@ class PenaltySearch:
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
             self.alpha *= exp(move)
+
+    def asks_for_more(self):
+        """Return whether the judges would err less under a larger alpha, to first order."""
+        effects = self._effects()
+        return effects is not None and effects[2] < 0
+
+    def _effects(self):
+        """Return ||r||^2, ||J z||^2 and r'J z of all judges, or None where nothing is known."""
+        if not self.weight or any(group.sensitivity is None for group in self.groups):
+            return None
+        effects = [group.effect_of_alpha() for group in self.groups]
+        return [float(sum(parts)) for parts in zip(*effects, strict=True)]
 
 
 def penalty_factor(training, data):

@@ -100,7 +100,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         inputs (normalise the rows yourself).
     max_iter : "auto" or int, default="auto"
         Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
-        1500 to 5400 on batches if ``alpha`` is searched for, about 1500 if it is given (rounded to
+        1200 to 5400 on batches if ``alpha`` is searched for, about 1500 if it is given (rounded to
         whole epochs, at least one), then at most 10 on all rows, fewer or none where they would
         cost more than half of 1500 batches; with ``batch_size=None`` at most 200. A sparse or
         memory-mapped X of more than 67 million numbers takes steps on batches only.

@@ -397,6 +397,13 @@ MUTANTS = [
         "tests/test_cycles.py::test_pure_noise_is_predicted_by_its_mean",
     ),
     Mutant(
+        "trials in the other direction than the judges ask for",
+        "_penalty.py",
+        "effects[2] < 0",
+        "effects[2] > 0",
+        "tests/test_penalty.py::test_alpha_moves_to_where_the_judges_would_be_served",
+    ),
+    Mutant(
         "penalty of the last cycle instead of the best",
         "_cycles.py",
         "search.state = best",

@@ -108,6 +108,7 @@ def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
     noise = 0.01 * np.linalg.norm(change) / len(change) ** 0.5 * rng.standard_normal(len(change))
     values = training.network.evaluate(group.judges.rows)
     group.judges.targets[:] = values - (sign * change + noise)[:, None]
+    assert search.asks_for_more() == (sign < 0)
     search.adjust()
     # Shrunk by the noise of fifty judges, and by one row that says nothing.
     move = (1 - 50**-0.5) / (1 + 1 / 50)
@@ -140,6 +141,7 @@ def test_a_sensitivity_that_is_not_finite_starts_again(rng):
         search.adjust()
     assert training.alpha == 0.5
     assert group.sensitivity is None
+    assert not search.asks_for_more()
 
 
 def test_rows_are_held_out_at_first_and_join_later(rng):
@@ -238,7 +240,7 @@ def test_the_damping_falls_with_the_error_from_cycle_to_cycle(changed, rng):
     y = X[:, 0] + 0.3 * np.abs(X[:, 1]) + 0.1 * rng.standard_normal(400)
     fall = dampings(X, y, max_iter=600, **changed)
     n_first = np.count_nonzero(fall == 0.04)
-    assert 0 < n_first < 0.25 * len(fall)  # one of three cycles, which are 60 % of these steps
+    assert 0 < n_first < 0.26 * len(fall)  # a fifth of all steps, of which a fifth may be left
     assert set(fall[:n_first]) == {0.04}
     assert (fall[n_first:] < 0.02).all() and fall.min() > 0.001
     for chosen in ({"damping": 0.04}, {"alpha": 1.0}):

@@ -19,7 +19,7 @@ from ._raw_table import RawTable
 from ._rounds import Rounds, running_client
 
 # The rows that the steps on batches visit under a fixed alpha with the default batch size: a larger
-# sample would not be used once. (A search for alpha visits it three to four times.)
+# sample would not be used once. (A search for alpha visits it two to four times.)
 SAMPLE_SIZE = BATCH_STEPS * auto_batch_size(1)
 
 # Sets the draw of the sample apart from all others of the same seed.
