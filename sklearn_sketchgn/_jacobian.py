@@ -47,8 +47,8 @@ class Jacobian:
         Whether the output layer (a and its intercept b) is among the parameters; if so the last
         column of ``rows`` multiplies b.
     mask : ndarray of shape (n_samples, width) or None
-        D as numbers 0 and 1. None recomputes it from blocks of rows, for half the speed and
-        none of the memory.
+        D as numbers 0 and 1: in C order for products with J'J, by neurons (Fortran order) for
+        those with J J'. None recomputes blocks of it, for half the speed and none of the memory.
     activations : ndarray of shape (n_samples, width) or None
         H, where the caller has it. None recomputes it when it is needed.
 
