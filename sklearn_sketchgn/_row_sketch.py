@@ -26,17 +26,17 @@ def sketch_rows(jacobian, sketch):
         What ``Sketch.draw`` returned. Its ``to_sparse`` and ``column_blocks`` are used if it has
         them; see `SketchOperator`.
     """
-    sparse = _optional(sketch, "to_sparse", jacobian.dtype)
+    sparse = optional_form(sketch, "to_sparse", jacobian.dtype)
     if sparse is not None and sparse.nnz * jacobian.n_features >= _WORK_A_ROW * sparse.shape[0]:
         return _by_sparse_rows(jacobian, sparse)
-    pieces = _optional(sketch, "column_blocks", jacobian.dtype)
+    pieces = optional_form(sketch, "column_blocks", jacobian.dtype)
     if pieces is not None:
         return _by_dense_columns(jacobian, sketch.shape[0], pieces)
     return _by_blocks_of_neurons(jacobian, sketch)
 
 
-def _optional(sketch, name, dtype):
-    """Return what a method returns that not every sketch has, else None."""
+def optional_form(sketch, name, dtype):
+    """Return S in a form that not every sketch has, "to_sparse" or "column_blocks", or None."""
     method = getattr(sketch, name, None)
     return None if method is None else method(dtype)
 

@@ -1,6 +1,7 @@
 """A Jacobian whose rows are multiplied by the root of the curvature of a loss."""
 
 from ._jacobian import Jacobian
+from ._row_sketch import optional_form
 
 
 class ScaledJacobian(Jacobian):
@@ -60,15 +61,13 @@ class _ScaledSketch:
         return self.sketch @ (self.factor[:, None] * table)
 
     def to_sparse(self, dtype):
-        to_sparse = getattr(self.sketch, "to_sparse", None)
-        scaled = None if to_sparse is None else to_sparse(dtype)
+        scaled = optional_form(self.sketch, "to_sparse", dtype)
         if scaled is not None:
             scaled.data *= self.factor[scaled.indices]
         return scaled
 
     def column_blocks(self, dtype):
-        column_blocks = getattr(self.sketch, "column_blocks", None)
-        pieces = None if column_blocks is None else column_blocks(dtype)
+        pieces = optional_form(self.sketch, "column_blocks", dtype)
         if pieces is None:
             return None
         return ((start, piece * self.factor[start:][: piece.shape[1]]) for start, piece in pieces)
