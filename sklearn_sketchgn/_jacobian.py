@@ -122,7 +122,7 @@ class Jacobian:
             return self.matvec(self.rmatvec(vector))
         n, d, k = self.n_samples, self.n_features, self.n_outputs
         u = self._scale(vector.reshape(k, n))
-        weighted = (u.T[:, :, None] * self.rows[:, None, :]).reshape(n, k * d)
+        weighted = self._weigh(u)
         projected = np.zeros((n, k * d), dtype=self.dtype)
         for neurons in _blocks(self.width, n):
             mask = self._mask(slice(None), neurons)
@@ -132,10 +132,7 @@ class Jacobian:
             if self.train_output:
                 change = np.einsum("mkd,md->mk", moments, self.hidden_weights[neurons])
             product(mask, self._combine(hidden, change, neurons), out=projected, add=True)
-        out = np.einsum("nkd,nd->kn", projected.reshape(n, k, d), self.rows)
-        if self.train_output:
-            out += product(u, self.rows[:, -1])[:, None] * self.rows[:, -1]
-        return self._scale(out).ravel()
+        return self._scale(self._row_sums(projected, product(u, self.rows[:, -1]))).ravel()
 
     # Matrices ----------------------------------------------------------------------------------
 
@@ -220,24 +217,31 @@ class Jacobian:
 
     def _image(self, mask, block, combined, vector):
         """Return the rows of J v of a block of samples, shape (n_outputs, n_rows)."""
-        X = self.rows[block]
         if mask.flags.c_contiguous:
             projected = product(mask, combined)
         else:  # two to three times as fast as the whole product
-            projected = np.zeros((len(X), combined.shape[1]), dtype=self.dtype)
-            for neurons in _blocks(self.width, len(X)):
+            projected = np.zeros((len(mask), combined.shape[1]), dtype=self.dtype)
+            for neurons in _blocks(self.width, len(mask)):
                 product(mask[:, neurons], combined[neurons], out=projected, add=True)
-        projected = projected.reshape(len(X), self.n_outputs, -1)
-        image = np.einsum("nkd,nd->kn", projected, X)
-        if self.train_output:
-            image += vector[-self.n_outputs :, None] * X[:, -1]
-        return image
+        return self._row_sums(projected, vector[-self.n_outputs :], block)
 
     def _add_moments(self, moments, mask, block, u):
         """Add (D' (u_j * X))' of a block of samples, for every output j, shape (k * d, m)."""
-        weighted = u[:, block].T[:, :, None] * self.rows[block][:, None, :]
         # Not D' times a skinny matrix: that takes up to twice as long.
-        product(weighted.reshape(len(mask), -1).T, mask, out=moments, add=True)
+        product(self._weigh(u[:, block], block).T, mask, out=moments, add=True)
+
+    def _weigh(self, u, block=slice(None)):
+        """Return u_j * X side by side for every output j, shape (n_rows, k * d)."""
+        weighted = u.T[:, :, None] * self.rows[block][:, None, :]
+        return weighted.reshape(len(weighted), -1)
+
+    def _row_sums(self, projected, intercept, block=slice(None)):
+        """Return rowsum(X * projected_j) + b_j for every output j, shape (n_outputs, n_rows)."""
+        X = self.rows[block]
+        sums = np.einsum("nkd,nd->kn", projected.reshape(len(X), self.n_outputs, -1), X)
+        if self.train_output:
+            sums += intercept[:, None] * X[:, -1]
+        return sums
 
     def _pull(self, moments, u):
         """Return J'u from the moments of u."""

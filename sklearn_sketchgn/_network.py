@@ -90,11 +90,11 @@ class Network:
     def linearise(self, rows, targets):
         """Return the Jacobian and the residual f - y (output by output) on scaled rows."""
         tall = len(rows) * self.output.shape[1] > self.n_parameters
-        most = _MASK_ELEMENTS if tall else 2 * _MASK_ELEMENTS
-        if len(rows) * len(self.hidden) > most:
+        size, most = len(rows) * len(self.hidden), _MASK_ELEMENTS if tall else 2 * _MASK_ELEMENTS
+        if size > most:
             values, mask, activations = self.evaluate(rows), None, None
         else:
-            if tall or len(rows) * len(self.hidden) <= BLOCK_ELEMENTS:
+            if tall or size <= BLOCK_ELEMENTS:
                 hidden = product(rows, self.hidden.T)
             else:  # by neurons, as products with J J' read it
                 hidden = product(self.hidden, rows.T).T
@@ -103,7 +103,7 @@ class Network:
             values = product(activations, self.output)
             if self.train_output:
                 values += rows[:, -1:] * self.intercept
-            if activations.size > BLOCK_ELEMENTS:
+            if size > BLOCK_ELEMENTS:
                 activations = None  # it would take as much memory as the mask
         jacobian = Jacobian(
             rows,
