@@ -47,7 +47,8 @@ from sklearn_sketchgn._network import initialise, initialise_paper
 from sklearn_sketchgn.solvers._cg import _sketch_plan
 
 AGREEMENT = 1e-3
-TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
+TOLERANCES_OF_AUTO = (1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
+TOLERANCES = (1e-1, 3e-2, 1e-2, 3e-3, *TOLERANCES_OF_AUTO)
 SKETCHES = {"countsketch": CountSketch(), "srht": SRHT(), "gaussian": Gaussian()}
 SOLVERS = ("direct", *SKETCHES, "kept")
 
@@ -154,10 +155,10 @@ def best_of(rounds, call):
 class Runner:
     """Runs one solver on one Jacobian; `previous` is the state of the step before."""
 
-    def __init__(self, name, jacobian, rhs, ridge, previous, largest_tol):
-        self.tolerances = [tol for tol in TOLERANCES if tol <= largest_tol]
+    def __init__(self, name, jacobian, rhs, ridge, previous, tolerances):
+        self.tolerances = tolerances
         self.jacobian, self.rhs, self.ridge = jacobian, rhs, ridge
-        self.solver = Direct() if name == "direct" else CG(tol=largest_tol)
+        self.solver = Direct() if name == "direct" else CG(tol=tolerances[0])
         self.sketch = SKETCHES.get(name, SKETCHES["countsketch"])
         self.previous = previous if name == "kept" else None
 
@@ -200,8 +201,8 @@ def measure(case):
     moved = network.with_parameters(network.parameters() + first.step)
     flips = before.flips(moved.hidden)
     jacobian, residual = moved.linearise(rows, targets)
-    largest_tol = TOLERANCES[0] if case.group in ("wide", "tall") else AGREEMENT
-    runners = {s: Runner(s, jacobian, -residual, ridge, state, largest_tol) for s in case.solvers}
+    tolerances = TOLERANCES if case.group in ("wide", "tall") else TOLERANCES_OF_AUTO
+    runners = {s: Runner(s, jacobian, -residual, ridge, state, tolerances) for s in case.solvers}
     expected = None
     side, itemsize = min(jacobian.shape), rows.dtype.itemsize
     solvers = {}

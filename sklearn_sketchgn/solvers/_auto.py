@@ -15,8 +15,8 @@ _SKINNY = 3.0  # J v and J'u, products with few columns
 _TRIANGULAR = 15.0  # triangular solves with one vector, bound by memory
 _SKETCH = 60.0  # additions of a sparse sketch, bound by memory
 
-# Iterations of CG to a residual of 1e-3, by the same command: with a factor that was made one step
-# earlier, and with a fresh sketch.
+# Iterations of CG to a residual of 1e-3, or in `wide` to a step that is right to 1e-3, by the same
+# command: with a factor that was made one step earlier, and with a fresh sketch.
 _KEPT_ITERATIONS = 4
 _FRESH_ITERATIONS = 11
 
