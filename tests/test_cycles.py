@@ -142,8 +142,8 @@ def test_who_watches_can_end_it(monkeypatch):
 def test_a_smooth_table_is_trained_for_longer(rng):
     X = rng.uniform(-1, 1, (400, 2))
     model = SketchGNRegressor(width=32, random_state=0).fit(X, np.exp(X[:, 0]) * X[:, 1])
-    # The fewest are two cycles: one with the search, and one under another penalty.
-    assert model.n_iter_ > 2 * CYCLE_STEPS + SETTLING_STEPS + 10
+    # The fewest are two cycles, one with the search and one that is undone: here two more paid.
+    assert model.n_iter_ > 3 * CYCLE_STEPS + SETTLING_STEPS + 10
     assert model.alpha_ < 0.1
 
 

@@ -61,9 +61,8 @@ def test_a_dense_sketch_in_pieces_that_end_anywhere(
     np.testing.assert_allclose(scaled, expected, atol=3 * tolerance(dtype, dense))
 
 
-def test_a_dense_sketch_is_generated_once(rng, monkeypatch):
+def test_a_dense_sketch_is_generated_once(rng):
     J, dense = make(cases.Shape(60, 3, 40, 1), rng)
-    monkeypatch.setattr("sklearn_sketchgn._jacobian.BLOCK_ELEMENTS", 8)  # blocks of one neuron
     S = Gaussian().draw(7, 60, rng)
     asked = []
 
