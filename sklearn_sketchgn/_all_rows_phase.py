@@ -51,7 +51,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             accepted = bool(np.isfinite(trial_value))
         else:
             accepted = bool(np.isfinite(trial_value) and gain > 0)
-        flips = problem.jacobian.flips(trial.hidden) if accepted else 0.0
+        flips = problem.flips(trial) if accepted else 0.0
         before, value = value, trial_value if accepted else value
         training.record_step(
             value,

@@ -113,9 +113,14 @@ def with_late_columns(scaling, trainings, x_moments):
 
 
 def _without_columns(training, columns):
-    hidden = training.network.hidden.copy()
-    hidden[:, np.flatnonzero(columns)] = 0
-    return replace(training, network=replace(training.network, hidden=hidden), previous_step=None)
+    late = np.flatnonzero(columns)
+    hidden, penalty = training.network.hidden.copy(), training.column_penalty
+    hidden[:, late] = 0
+    if penalty is not None:
+        penalty = penalty.copy()
+        penalty[late] = 1.0
+    network = replace(training.network, hidden=hidden)
+    return replace(training, network=network, column_penalty=penalty, previous_step=None)
 
 
 def _with_batch_size(settings, rows, resume):

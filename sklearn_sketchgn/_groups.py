@@ -80,7 +80,7 @@ class Group:
         """Return ||r||^2, ||J z||^2 and r'J z of the judges, the change of r with log(alpha)."""
         size = effect = slope = 0.0
         for problem, judged, residual in self._judged(self.training):
-            change = problem.jacobian.matvec(self.sensitivity).astype(np.float64)
+            change = problem.image(self.sensitivity).astype(np.float64)
             size += square(judged)
             effect += square(change)
             slope += dot(residual, change)
@@ -125,6 +125,7 @@ def gather(training, parts):
         return
     training.network = mean_network([part.network for part in parts])
     training.alpha, training.damping = parts[0].alpha, parts[0].damping
+    training.column_penalty = parts[0].column_penalty
     steps = [part.previous_step for part in parts]
     training.previous_step = None
     if all(step is not None for step in steps):

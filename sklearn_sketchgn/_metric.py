@@ -8,6 +8,7 @@ ICML 2015, section 3) in the place of the identity.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh
@@ -33,47 +34,59 @@ class DampingMetric:
     """
 
     def __init__(self, covariance):
-        values, self._vectors = eigh(covariance, check_finite=False)
-        self._values = (np.maximum(values, 0.0) + _FLOOR) / (1 + _FLOOR)
-        self._key = self._coordinates = None
+        values, vectors = eigh(covariance, check_finite=False)
+        values = (np.maximum(values, 0.0) + _FLOOR) / (1 + _FLOOR)
+        self._metric = np.eye(len(values) + 1)
+        self._metric[:-1, :-1] = product(vectors * values, vectors.T)
+        self._key: Any = None
+        self._coordinates: Any = None
 
-    def coordinates(self, alpha, damping, dtype):
+    def coordinates(self, alpha, damping, dtype, column_penalty=None):
         """Return the :class:`Coordinates` for a penalty and a damping, whose ratio counts.
 
-        Batches of equal damping have them in common, so the last ones are kept.
+        Batches have them in common, so the last ones are kept.
         """
         share = damping / (alpha + damping)
-        if self._key != (share, dtype):
-            roots = np.sqrt((1 - share) + share * self._values)
-            matrices = [self._matrix(values, dtype) for values in (self._values, 1 / roots, roots)]
-            self._key, self._coordinates = (share, dtype), Coordinates(*matrices)
+        key = (share, dtype, id(column_penalty))  # which the coordinates keep alive
+        if self._key != key:
+            penalty = np.ones(len(self._metric)) if column_penalty is None else column_penalty
+            both = (1 - share) * np.diag(penalty) + share * self._metric
+            values, vectors = eigh(both, check_finite=False)
+            roots = np.sqrt(values)
+            outward, inward = (product(vectors * size, vectors.T) for size in (1 / roots, roots))
+            metric, outward, inward = (x.astype(dtype) for x in (self._metric, outward, inward))
+            self._key = key
+            self._coordinates = Coordinates(metric, outward, inward, column_penalty)
         return self._coordinates
-
-    def _matrix(self, values, dtype):
-        """Return V diag(values) V', continued by 1 for the column of ones."""
-        n_features = len(values)
-        matrix = np.eye(n_features + 1, dtype=dtype)
-        matrix[:n_features, :n_features] = product(self._vectors * values, self._vectors.T)
-        return matrix
 
 
 @dataclass
 class Coordinates:
     """Hidden weights Q in which penalty and damping of a step are one multiple of ||Q||^2.
 
-    With lam = alpha + mu and T = ((alpha I + mu C) / lam)^(-1/2), a step dW = Q T of the hidden
-    weights has  alpha ||dW||^2 + mu tr(dW C dW') = lam ||Q||^2,  and on the rows X T the hidden
-    weights W T^-1 give what W gives on X.
+    With lam = alpha + mu, R the diagonal matrix of ``column_penalty`` and
+    T = ((alpha R + mu C) / lam)^(-1/2), a step dW = Q T of the hidden weights has
+    alpha tr(dW R dW') + mu tr(dW C dW') = lam ||Q||^2,  and on the rows X T the hidden weights
+    W T^-1 give what W gives on X.
 
     Attributes
     ----------
-    metric, outward, inward : ndarray of shape (n_features + 1, n_features + 1)
-        C, T and T^-1, all of them symmetric.
+    metric, outward, inward : ndarray of shape (n_features + 1, n_features + 1) or (n_features + 1,)
+        C, T and T^-1, all of them symmetric; vectors stand for diagonal matrices.
+    column_penalty : ndarray of shape (n_features + 1,) or None
+        The diagonal of R, None for ones.
     """
 
     metric: np.ndarray
     outward: np.ndarray
     inward: np.ndarray
+    column_penalty: np.ndarray | None = None
+
+
+def column_coordinates(column_penalty, dtype):
+    """Return the :class:`Coordinates` for the metric C = R, whatever alpha and mu are."""
+    metric, roots = column_penalty.astype(dtype), np.sqrt(column_penalty).astype(dtype)
+    return Coordinates(metric, 1 / roots, roots, column_penalty)
 
 
 def damping_metric(data, network):

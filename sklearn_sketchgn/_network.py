@@ -60,12 +60,18 @@ class Network:
         output = parameters[n_hidden : n_hidden + n_output].reshape(self.output.shape)
         return Network(hidden, output, parameters[n_hidden + n_output :], True)
 
-    def penalised(self):
-        """Return the 0/1 vector P of penalised parameters: all but the output intercept."""
-        mask = np.ones(self.n_parameters, dtype=self.hidden.dtype)
+    def penalised(self, column_penalty=None):
+        """Return the diagonal of P: how much the square of each parameter counts in the penalty.
+
+        That is 0 for the output intercept, 1 for the output weights, and for the hidden weights
+        what ``column_penalty`` has for their column of the rows; None has 1 for all.
+        """
+        shares = np.ones(self.n_parameters, dtype=self.hidden.dtype)
+        if column_penalty is not None:
+            shares[: self.hidden.size].reshape(self.hidden.shape)[...] = column_penalty
         if self.train_output:
-            mask[-self.intercept.size :] = 0
-        return mask
+            shares[-self.intercept.size :] = 0
+        return shares
 
     def astype(self, dtype):
         """Return the network in another dtype."""

@@ -13,7 +13,7 @@ from ._blas import dot
 from ._folds import even_places
 from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
-from ._step import square
+from ._relevance import column_penalty
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -150,6 +150,12 @@ class PenaltySearch:
         share = (1 - 1 / n_groups) * difference / error
         return share if share < 1 else 1.0  # 1 if it is NaN, as where another group overflows
 
+    def suit_the_columns(self):
+        """Penalise the weights of columns that have proved to matter less than those of others."""
+        penalty = column_penalty([training.network for training in self.trainings])
+        for training in self.trainings:
+            training.column_penalty = penalty
+
     def suit_the_noise(self, most):
         """Set the damping to what the judges' error calls for, up to ``most`` per unit of weight.
 
@@ -209,8 +215,8 @@ def penalty_factor(training, data):
 
     A step on a batch satisfies its few rows at once, and shrinks whatever they do not speak of,
     which is most of the network. So steps on batches come to rest under a larger penalty than they
-    are given: under the one that lets the objective on all rows neither gain nor lose when the
-    network is scaled,  theta' P (J'r + alpha P theta) = 0.
+    are given: under the one that lets the objective on all rows neither gain nor lose when all
+    that is penalised of the network, Q theta, is scaled,  (Q theta)' (J'r + alpha P theta) = 0.
 
     Parameters
     ----------
@@ -220,10 +226,11 @@ def penalty_factor(training, data):
         All rows, or a table on a cluster.
     """
     problem = training.subproblem(data)
-    size = problem.alpha * square(problem.penalised_theta)
+    size = problem.alpha * problem.size()
     if not size:
         return 1.0
-    factor = 1 - dot(problem.gradient(), problem.penalised_theta) / size
+    scaled = training.network.penalised() * problem.theta
+    factor = 1 - dot(problem.gradient(), scaled) / size
     if not factor > 1:  # or NaN
         return 1.0
     return max(1.0, min(factor, _MOST_IN_EFFECT**2 / factor))

@@ -80,7 +80,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" adjusts
         it during the first part of the batches, by rows that are held out meanwhile; up to 8191
         rows, the neurons are trained in two to four groups with other rows held out each, and
-        averaged.
+        averaged. After that, columns that have proved to matter less are penalised more, see
+        ``column_penalty_``.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04 and, where
@@ -164,6 +165,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     alpha_ : float
         The penalty at the end of the batches. With ``alpha="auto"`` and several batches the steps
         on all rows after them are under one to five times as much, see ``history_``.
+    column_penalty_ : ndarray of shape (n_features,)
+        How many times ``alpha_`` the hidden weights of every column are penalised: the less, the
+        more the column proved to matter. Ones where ``alpha`` is a number.
     batch_size_ : int or None
         Rows of a batch.
     damping_ : float
@@ -649,7 +653,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.loss_steps_ = first.loss_steps
         self.loss_ = self.loss_curve_[-1]
         alphas = [outcome.training.alpha for outcome in outcomes]
-        self.alpha_ = alphas[0] if len(alphas) == 1 else _geometric_mean(alphas)
+        self.alpha_ = float(_geometric_mean(alphas))
+        self.column_penalty_ = _geometric_mean(
+            [outcome.training.factors_of_alpha()[: self.n_features_in_] for outcome in outcomes]
+        )
         self.damping_ = float(first.training.damping)
         self.batch_size_ = settings.batch_size
         self.solver_, self.sketch_ = settings.solver, settings.sketch
@@ -698,4 +705,6 @@ def _reason_of_all(outcomes):
 
 
 def _geometric_mean(values):
-    return float(np.exp(np.mean(np.log(np.maximum(values, 1e-300)))))
+    if len(values) == 1:
+        return values[0]
+    return np.exp(np.mean(np.log(np.maximum(values, 1e-300)), axis=0))

@@ -151,6 +151,8 @@ def _run_phases(training, data, plan, watch, search, whole):
             # The mean of several groups is less noisy than each, and all rows are not noisy.
             noisy = len(groups) == 1 and plan.n_batches > 1
             search.suit_the_noise(inf if noisy else AUTO_DAMPING)
+        if learnt and training.network.train_output:
+            search.suit_the_columns()
         gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.
@@ -214,7 +216,7 @@ def _start(settings, data, network, scaling, rng, resume):
     )
     if resume is not None:
         if settings.alpha is None:
-            training.alpha = resume.alpha
+            training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
         training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
         training.loss_function = resume.loss_function

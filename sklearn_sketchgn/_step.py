@@ -14,19 +14,19 @@ _SQUARED_ERROR = SquaredError()
 class Subproblem:
     """The objective on a batch, linearised at the current parameters theta.
 
-    With J and r from the network, P the 0/1 mask of penalised parameters and alpha in units of
-    the batch, a step p minimises
+    With J and r from the network, P the diagonal matrix of what parameters count in the penalty
+    (1, or 0 for the output intercept) and alpha in units of the batch, a step p minimises
 
-        1/2 ||J p + r||^2 + 1/2 alpha ||P (theta + p)||^2 + 1/2 mu ||p - drift||^2.
+        1/2 ||J p + r||^2 + 1/2 alpha (theta + p)' P (theta + p) + 1/2 mu ||p - drift||^2.
 
     With lam = alpha + mu and the centre c = (mu drift - alpha P theta) / lam this is, for
     p = c + q, the damped least-squares problem  min ||J q + r + J c||^2 + lam ||q||^2  that every
     solver solves. (One lam for all parameters gives the unpenalised ones a proximal term more:
     the step differs slightly, its fixed points are those of the objective.)
 
-    Where the last term is in the metric C of ``_metric.py``, p' C p in the place of ||p||^2, the
-    problem is solved in its coordinates p = q T, where it has the same form: with J T for J, and
-    c = (mu C drift - alpha P theta) T / lam. ``jacobian`` is then J T.
+    Where the last term is in the metric C of ``_metric.py``, p' C p in the place of ||p||^2, or
+    P differs between columns, the problem is solved in coordinates p = q T, where it has the same
+    form: with J T for J, and c = (mu C drift - alpha P theta) T / lam. ``jacobian`` is then J T.
 
     Parameters
     ----------
@@ -40,36 +40,40 @@ class Subproblem:
         One of the losses of ``_losses.py``. J and r are those of its working residual, and values
         are those of the loss itself: 1/2 ||r||^2 becomes 1/2 ||root_loss||^2.
     coordinates : Coordinates or None, default=None
-        Those for this alpha and the mu to be solved with; None for the plain norm.
+        Those for this alpha and the mu to be solved with; None for the plain norm and penalty.
     """
 
-    _metric = _outward = _inward = None
+    _metric = _outward = _inward = _column_penalty = None
 
     def __init__(
         self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR, coordinates=None
     ):
-        self._set_parameters(network, alpha, loss_function)
-        if coordinates is not None:
-            self._metric = coordinates.metric
-            self._outward, self._inward = coordinates.outward, coordinates.inward
-            rows = product(rows, self._outward)
-            network = replace(network, hidden=product(network.hidden, self._inward))
+        self._set_parameters(network, alpha, loss_function, coordinates)
+        rows = _transformed(rows, self._outward)
+        network = replace(network, hidden=_transformed(network.hidden, self._inward))
         self.jacobian, self.residual, self.root_loss = loss_function.linearise(
             network, rows, targets
         )
 
-    def _set_parameters(self, network, alpha, loss_function):
+    def _set_parameters(self, network, alpha, loss_function, coordinates):
         self.alpha = alpha
         self.loss_function = loss_function
         self.n_outputs = network.output.shape[1]
         self._hidden_shape = network.hidden.shape
         self.theta = network.parameters()
-        self._mask = network.penalised()
-        self.penalised_theta = self._mask * self.theta
+        if coordinates is not None:
+            self._metric, self._column_penalty = coordinates.metric, coordinates.column_penalty
+            self._outward, self._inward = coordinates.outward, coordinates.inward
+        self._shares = network.penalised(self._column_penalty)
+        self.penalised_theta = self._shares * self.theta
 
     def value(self):
-        """Return 1/2 ||root_loss||^2 + 1/2 alpha ||P theta||^2, summed in float64."""
-        return 0.5 * (square(self.root_loss) + self.alpha * square(self.penalised_theta))
+        """Return 1/2 ||root_loss||^2 + 1/2 alpha theta' P theta, summed in float64."""
+        return 0.5 * (square(self.root_loss) + self.alpha * self.size())
+
+    def size(self):
+        """Return theta' P theta, in float64."""
+        return inner(self.theta, self.penalised_theta)
 
     def squares(self):
         """Return ||root_loss||^2 by output, shape (n_outputs,), in float64."""
@@ -121,8 +125,8 @@ class Subproblem:
         drift : ndarray or None
             The derivative of the drift; None is zero.
         """
-        residual = self._image(sensitivity)
-        pulled = self._mask * (self.theta + step + sensitivity)
+        residual = self.image(sensitivity)
+        pulled = self._shares * (self.theta + step + sensitivity)
         return self._solve(solver, state, damping, residual, pulled, drift)[0]
 
     def _solve(self, solver, state, damping, residual, pulled, drift):
@@ -139,7 +143,7 @@ class Subproblem:
         result = _checked(solver, solver.solve(state, -centred, ridge), len(centre))
         return self._times(centre + result.step, self._outward), result
 
-    def _image(self, step):
+    def image(self, step):
         """Return J p."""
         return self.jacobian.matvec(self._times(step, self._inward))
 
@@ -149,8 +153,12 @@ class Subproblem:
             return vector
         n_hidden, out = prod(self._hidden_shape), vector.copy()
         hidden = out[:n_hidden].reshape(self._hidden_shape)
-        hidden[...] = product(hidden, matrix)
+        hidden[...] = _transformed(hidden, matrix)
         return out
+
+    def flips(self, network):
+        """Return the share of activations that differ under another network's hidden weights."""
+        return self.jacobian.flips(_transformed(network.hidden, self._inward))
 
     def trial(self, network, step, data):
         """Return the network at theta + step and its objective, nan if the step is not finite."""
@@ -159,17 +167,17 @@ class Subproblem:
         if not np.isfinite(step).all():
             return moved, np.nan
         size = data.squared_loss(moved, self.loss_function)
-        return moved, 0.5 * (size + self.alpha * square(self._mask * parameters))
+        return moved, 0.5 * (size + self.alpha * inner(parameters, self._shares * parameters))
 
     def predicted_decrease(self, step):
         """Return by how much the linearised objective (without damping) falls along a step."""
         # Products by @, as these are no arrays where the rows are on a cluster.
-        image = self._image(step).astype(np.float64)
-        moved = (self._mask * step).astype(np.float64)
-        linear = image @ self.residual + self.alpha * (moved @ self.penalised_theta)
+        image = self.image(step).astype(np.float64)
+        linear = image @ self.residual + self.alpha * inner(step, self.penalised_theta)
+        curvature = image @ image + self.alpha * inner(step, self._shares * step)
         # A Python float: it ends in the damping, and a numpy scalar there would turn the float32
         # vectors of all further steps into float64 ones.
-        return float(-(linear + 0.5 * (image @ image + self.alpha * (moved @ moved))))
+        return float(-(linear + 0.5 * curvature))
 
 
 def _checked(solver, result, size):
@@ -184,10 +192,21 @@ def _checked(solver, result, size):
     return result
 
 
+def _transformed(rows, matrix):
+    """Return X T for a matrix T, or the diagonal one that a vector stands for; None is I."""
+    if matrix is None:
+        return rows
+    return rows * matrix if matrix.ndim == 1 else product(rows, matrix)
+
+
 def square(vector):
     """Return ||v||^2 with float64 accumulation."""
-    vector = vector.astype(np.float64, copy=False)
-    return dot(vector, vector)
+    return inner(vector, vector)
+
+
+def inner(vector, other):
+    """Return v'w with float64 accumulation."""
+    return dot(vector.astype(np.float64, copy=False), other.astype(np.float64, copy=False))
 
 
 def squares_by_output(vector, n_outputs):

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ._losses import SquaredError
+from ._metric import column_coordinates
 from ._network import Network
 from ._step import squares_by_output
 
@@ -52,7 +53,8 @@ class Training:
     ``alpha`` is in the units of the user's weights, which are ``weight_unit`` times those of the
     data; ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises
     it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase,
-    and ``metric`` that of the damping there, None for the plain norm.
+    and ``metric`` that of the damping there, None for the plain norm. ``column_penalty`` is what
+    alpha is multiplied by for the hidden weights of every column of the rows, None for 1.
     """
 
     network: Network
@@ -70,6 +72,7 @@ class Training:
     growth: float = 2.0
     previous_step: np.ndarray | None = None
     metric: Any = None
+    column_penalty: np.ndarray | None = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
 
     def fresh(self, network, alpha):
@@ -86,15 +89,21 @@ class Training:
 
         With a metric the subproblem is for the present damping in it; without, for any.
         """
-        # A Python float: a numpy scalar would turn float32 vectors into float64 ones.
+        # Python floats: a numpy scalar would turn float32 vectors into float64 ones.
         alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
-        weight = data.weight
-        alpha = min(alpha * (weight / self.total_weight), _LARGEST_RIDGE * weight)
-        damping = self.ridge(weight)
-        if metric is None or not damping:
-            return data.subproblem(self.network, alpha, self.loss_function)
-        coordinates = metric.coordinates(alpha, damping, data.rows.dtype)
-        return data.subproblem(self.network, alpha, self.loss_function, coordinates)
+        alpha, damping = min(alpha / self.total_weight, _LARGEST_RIDGE), self.ridge(1.0)
+        dtype, coordinates = self.network.hidden.dtype, None
+        if metric is not None and damping:
+            coordinates = metric.coordinates(alpha, damping, dtype, self.column_penalty)
+        elif self.column_penalty is not None:
+            coordinates = column_coordinates(self.column_penalty, dtype)
+        return data.subproblem(self.network, alpha * data.weight, self.loss_function, coordinates)
+
+    def factors_of_alpha(self):
+        """Return ``column_penalty`` with ones in the place of None."""
+        if self.column_penalty is None:
+            return np.ones(self.network.hidden.shape[1])
+        return self.column_penalty
 
     def ridge(self, weight):
         """Return mu, the damping of a set of samples of this weight."""

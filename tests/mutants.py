@@ -99,8 +99,8 @@ MUTANTS = [
     Mutant(
         "output intercept penalised",
         "_network.py",
-        "mask[-self.intercept.size :] = 0",
-        "mask[-self.intercept.size :] = 1",
+        "shares[-self.intercept.size :] = 0",
+        "shares[-self.intercept.size :] = 1",
         "tests/test_network.py::test_all_but_the_output_intercept_is_penalised",
     ),
     Mutant(
@@ -214,9 +214,94 @@ MUTANTS = [
     Mutant(
         "predicted decrease with a whole quadratic term",
         "_step.py",
-        "-(linear + 0.5 * (image @ image",
-        "-(linear + (image @ image",
+        "-(linear + 0.5 * curvature)",
+        "-(linear + curvature)",
         "tests/test_step.py::test_trial_and_predicted_decrease",
+    ),
+    # The penalty of columns
+    Mutant(
+        "columns that matter are penalised more",
+        "_relevance.py",
+        "rho / believed",
+        "believed / rho",
+        "tests/test_relevance.py::test_the_penalty_is_the_inverse_square_of_the_size_of_a_column",
+    ),
+    Mutant(
+        "weighing changes the penalty of the network",
+        "_relevance.py",
+        "squares.size / np.sum(squares / mean / believed)",
+        "1.0",
+        "tests/test_relevance.py::test_the_penalty_of_the_network_stays_what_it_was",
+    ),
+    Mutant(
+        "no limit to how much a column is believed to matter",
+        "_relevance.py",
+        "_LEAST**2, _LARGEST**2",
+        "_LEAST**2, np.inf",
+        "tests/test_relevance.py::test_no_column_is_believed_to_matter_much_more_or_less_than_all",
+    ),
+    Mutant(
+        "columns are not weighed",
+        "_schedule.py",
+        "search.suit_the_columns()",
+        "pass",
+        "tests/test_relevance.py::test_columns_that_do_not_matter_are_penalised_more_and_that_helps",
+    ),
+    Mutant(
+        "columns are weighed by what was learnt of noise",
+        "_schedule.py",
+        "if learnt and training.network.train_output:",
+        "if training.network.train_output:",
+        "tests/test_relevance.py::test_only_a_search_that_learnt_something_weighs_columns",
+    ),
+    Mutant(
+        "a warm start forgets the penalty of columns",
+        "_schedule.py",
+        "resume.alpha, resume.column_penalty",
+        "resume.alpha, None",
+        "tests/test_relevance.py::test_a_warm_start_keeps_the_weighing_and_a_number_for_alpha_ends_it",
+    ),
+    Mutant(
+        "a late column keeps the penalty of a constant one",
+        "_fitting.py",
+        "penalty[late] = 1.0",
+        "pass",
+        "tests/test_relevance.py::test_a_column_that_varies_late_is_penalised_like_the_mean",
+    ),
+    Mutant(
+        "penalty of columns not in the objective",
+        "_step.py",
+        "network.penalised(self._column_penalty)",
+        "network.penalised()",
+        "tests/test_metric.py::test_values_and_slopes_under_a_penalty_by_columns",
+    ),
+    Mutant(
+        "steps on all rows penalise all columns alike",
+        "_training.py",
+        "elif self.column_penalty is not None:",
+        "elif False:",
+        "tests/test_training.py::test_the_penalty_of_columns_counts_in_every_subproblem",
+    ),
+    Mutant(
+        "flips in the wrong coordinates",
+        "_step.py",
+        "self.jacobian.flips(_transformed(network.hidden, self._inward))",
+        "self.jacobian.flips(network.hidden)",
+        "tests/test_metric.py::test_values_and_slopes_under_a_penalty_by_columns",
+    ),
+    Mutant(
+        "sketch on a cluster penalises all columns alike",
+        "dask/_table.py",
+        "return sketched * self._outward",
+        "return sketched",
+        "tests/test_dask.py::test_the_sketched_jacobian_is_the_sum_of_its_parts",
+    ),
+    Mutant(
+        "products on a cluster penalise all columns alike",
+        "dask/_table.py",
+        'self._outward * self._total(_blocks.normal_product, "products", vector=future)',
+        'self._total(_blocks.normal_product, "products", vector=future)',
+        "tests/test_dask.py::test_a_problem_on_blocks_is_the_problem_on_all_rows",
     ),
     # The metric of the damping
     Mutant(
@@ -250,15 +335,15 @@ MUTANTS = [
     Mutant(
         "coordinates of another penalty kept",
         "_metric.py",
-        "if self._key != (share, dtype):",
+        "if self._key != key:",
         "if self._key is None:",
         "tests/test_metric.py::test_coordinates_follow_the_ratio_of_penalty_and_damping_and_the_dtype",
     ),
     Mutant(
         "penalty left out of the coordinates",
         "_metric.py",
-        "np.sqrt((1 - share) + share * self._values)",
-        "np.sqrt(self._values)",
+        "(1 - share) * np.diag(penalty) + share * self._metric",
+        "self._metric",
         "tests/test_metric.py::test_a_penalty_alone_leaves_the_weights_as_they_are",
     ),
     Mutant(
@@ -286,8 +371,8 @@ MUTANTS = [
     Mutant(
         "whole penalty on every batch",
         "_training.py",
-        "min(alpha * (weight / self.total_weight), ",
-        "min(alpha, ",
+        "alpha * data.weight",
+        "alpha * self.total_weight",
         "tests/test_training.py::test_penalty_of_a_batch_is_its_share_of_the_weight",
     ),
     Mutant(
@@ -427,7 +512,7 @@ MUTANTS = [
     Mutant(
         "sensitivity without the residual's change",
         "_step.py",
-        "residual = self._image(sensitivity)",
+        "residual = self.image(sensitivity)",
         "residual = 0 * self.residual",
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
     ),
@@ -1095,7 +1180,7 @@ MUTANTS = [
     Mutant(
         "columns that vary after all with their first weights",
         "_fitting.py",
-        "hidden[:, np.flatnonzero(columns)] = 0",
+        "hidden[:, late] = 0",
         "hidden[:, np.flatnonzero(columns)] *= 1",
         "tests/test_fitting.py::test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first",
     ),
@@ -1137,8 +1222,8 @@ MUTANTS = [
     Mutant(
         "arithmetic mean of the members' penalties",
         "_regressor.py",
-        "np.exp(np.mean(np.log(np.maximum(values, 1e-300))))",
-        "np.mean(values)",
+        "np.exp(np.mean(np.log(np.maximum(values, 1e-300)), axis=0))",
+        "np.mean(values, axis=0)",
         "tests/test_members.py::test_penalty_is_the_geometric_mean",
     ),
     Mutant(
@@ -1166,8 +1251,8 @@ MUTANTS = [
     Mutant(
         "penalty's own pull missing in the sensitivity",
         "_step.py",
-        "self._mask * (self.theta + step + sensitivity)",
-        "self._mask * (self.theta + step)",
+        "self._shares * (self.theta + step + sensitivity)",
+        "self._shares * (self.theta + step)",
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
     ),
     Mutant(

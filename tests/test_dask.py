@@ -23,6 +23,7 @@ from distributed import Client, LocalCluster  # noqa: E402
 
 from sklearn_sketchgn import CG, SRHT, Direct, SketchGNRegressor  # noqa: E402
 from sklearn_sketchgn._losses import LOSSES  # noqa: E402
+from sklearn_sketchgn._metric import column_coordinates  # noqa: E402
 from sklearn_sketchgn._network import initialise  # noqa: E402
 from sklearn_sketchgn._scaling import Scaling  # noqa: E402
 from sklearn_sketchgn._step import Subproblem  # noqa: E402
@@ -399,9 +400,14 @@ def test_a_penalty_is_in_units_of_all_rows_and_not_of_the_sample():
     assert training.network.hidden.dtype == np.float64
 
 
+#: None, and a penalty that differs between the columns of the rows.
+COORDINATES = [None, column_coordinates(np.array([0.3, 1.0, 20.0, 1.0]), np.float64)]
+
+
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_a_problem_on_blocks_is_the_problem_on_all_rows(rng, name, n_outputs):
+@pytest.mark.parametrize("coordinates", COORDINATES, ids=["alike", "weighed"])
+def test_a_problem_on_blocks_is_the_problem_on_all_rows(rng, name, n_outputs, coordinates):
     rows = np.concatenate([rng.standard_normal((90, 3)), np.ones((90, 1))], axis=1)
     targets = rng.random((90, n_outputs))
     data, loss = TrainingData(rows, targets, np.ones(90)), LOSSES[name]()
@@ -409,8 +415,8 @@ def test_a_problem_on_blocks_is_the_problem_on_all_rows(rng, name, n_outputs):
     rounds = RoundsHere([Rows(part.rows, part.targets, part.weights) for part in cuts])
     table = DistributedTable(rounds, 90, data.weight)
     network = initialise(4, 4, n_outputs, rng)
-    here = Subproblem(network, rows, targets, 0.7, loss)
-    there = table.subproblem(network, 0.7, loss)
+    here = Subproblem(network, rows, targets, 0.7, loss, coordinates)
+    there = table.subproblem(network, 0.7, loss, coordinates)
     assert there.value() == pytest.approx(here.value())
     np.testing.assert_allclose(there.squares(), here.squares())
     np.testing.assert_allclose(there.gradient(), here.gradient(), atol=1e-12)
@@ -423,18 +429,20 @@ def test_a_problem_on_blocks_is_the_problem_on_all_rows(rng, name, n_outputs):
     assert rounds.n_rounds == before + 1
     moved, value = there.trial(network, step, table)
     assert value == pytest.approx(here.trial(network, step, data)[1])
-    assert there.jacobian.flips(moved.hidden) == here.jacobian.flips(moved.hidden)
+    assert there.flips(moved) == here.flips(moved)
     before = rounds.n_rounds
-    assert table.subproblem(moved, 0.7, loss).value() == pytest.approx(value)
+    assert table.subproblem(moved, 0.7, loss, coordinates).value() == pytest.approx(value)
     assert rounds.n_rounds == before  # an accepted step goes on from its trial
 
 
-def test_inner_products_of_row_vectors(rng):
-    rows, targets = rng.standard_normal((50, 3)), rng.standard_normal((50, 1))
+@pytest.mark.parametrize("coordinates", COORDINATES, ids=["alike", "weighed"])
+def test_inner_products_of_row_vectors(rng, coordinates):
+    rows, targets = rng.standard_normal((50, 4)), rng.standard_normal((50, 1))
     data, loss = Rows(rows, targets, np.ones(50)), LOSSES["squared_error"]()
-    network = initialise(4, 3, 1, rng)
-    problem = DistributedTable(RoundsHere([data]), 50, 50.0).subproblem(network, 0.1, loss)
-    dense = Subproblem(network, rows, targets, 0.1, loss)
+    network = initialise(4, 4, 1, rng)
+    table = DistributedTable(RoundsHere([data]), 50, 50.0)
+    problem = table.subproblem(network, 0.1, loss, coordinates)
+    dense = Subproblem(network, rows, targets, 0.1, loss, coordinates)
     v, w = rng.standard_normal((2, len(dense.theta)))
     J, r = problem.jacobian, problem.residual
     left, right = -(r + J.matvec(v)), r + r + J.matvec(w)
@@ -461,16 +469,18 @@ def test_the_sketch_of_blocks_has_the_identity_as_its_mean():
     np.testing.assert_allclose(mean, np.eye(len(mean)), atol=5 / np.sqrt(draws))
 
 
-def test_the_sketched_jacobian_is_the_sum_of_its_parts(rng):
-    rows, targets = rng.standard_normal((200, 3)), rng.standard_normal((200, 1))
+@pytest.mark.parametrize("coordinates", COORDINATES, ids=["alike", "weighed"])
+def test_the_sketched_jacobian_is_the_sum_of_its_parts(rng, coordinates):
+    rows, targets = rng.standard_normal((200, 4)), rng.standard_normal((200, 1))
     blocks = [
         Rows(rows[part], targets[part], np.ones(100)) for part in (slice(100), slice(100, 200))
     ]
-    network, loss = initialise(4, 3, 1, rng), LOSSES["squared_error"]()
-    problem = DistributedTable(RoundsHere(blocks), 200, 200.0).subproblem(network, 0.1, loss)
+    network, loss = initialise(4, 4, 1, rng), LOSSES["squared_error"]()
+    table = DistributedTable(RoundsHere(blocks), 200, 200.0)
+    problem = table.subproblem(network, 0.1, loss, coordinates)
     drawn = problem.sketch_of_rows(SRHT()).draw(60, 200, rng)
     parts = [draw_part(SRHT(), 60, 100, [*drawn.seed, block, 0]) for block in (0, 1)]
-    dense = Subproblem(network, rows, targets, 0.1, loss).jacobian
+    dense = Subproblem(network, rows, targets, 0.1, loss, coordinates).jacobian
     J = np.stack([dense.matvec(e) for e in np.eye(dense.shape[1])], axis=1)
     expected = parts[0] @ J[:100] + parts[1] @ J[100:]
     np.testing.assert_allclose(problem.jacobian.sketched_rows(drawn), expected, atol=1e-12)

@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor, _metric
 from sklearn_sketchgn._losses import Huber, Poisson, SquaredError
-from sklearn_sketchgn._metric import DampingMetric, damping_metric
+from sklearn_sketchgn._metric import DampingMetric, column_coordinates, damping_metric
 from sklearn_sketchgn._network import Network, initialise, initialise_paper
 from sklearn_sketchgn._step import Subproblem
 from sklearn_sketchgn._training_data import TrainingData
@@ -14,7 +14,11 @@ from tests import cases, references
 SHAPES = [cases.Shape(20, 4, 15, 1), cases.Shape(20, 4, 15, 3), cases.Shape(90, 4, 5, 2)]
 ALPHA, DAMPING = 0.7, 0.5
 
+#: What alpha counts for the columns of three features and for the column of ones.
+COLUMNS = np.array([0.2, 3.0, 40.0, 1.0])
+
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+every_penalty = pytest.mark.parametrize("columns", [None, COLUMNS], ids=["alike", "weighed"])
 
 
 def covariance(n_features, rng, rank=None):
@@ -33,12 +37,25 @@ def floored(matrix):
     return metric
 
 
+def shares(network, columns):
+    """Return the diagonal of P from its definition."""
+    columns = np.ones(network.hidden.shape[1]) if columns is None else columns
+    hidden = np.tile(columns, len(network.hidden))
+    rest = np.repeat([1.0, 0.0], [network.output.size, network.intercept.size])
+    return np.concatenate([hidden, rest])
+
+
 def on_parameters(metric, network):
     """Return it as a dense matrix for the vector of all parameters."""
     width, n_rest = len(network.hidden), network.output.size + network.intercept.size
     dense = np.eye(width * len(metric) + n_rest)
     dense[:-n_rest, :-n_rest] = np.kron(np.eye(width), metric)
     return dense
+
+
+def proximal(penalty):
+    """Return P as a dense matrix, with 1 for unpenalised parameters: one proximal term more."""
+    return np.diag(np.where(penalty > 0, penalty, 1.0))
 
 
 def setting(shape, rng):
@@ -50,26 +67,26 @@ def setting(shape, rng):
     return network, rows, targets, DampingMetric(matrix), on_parameters(floored(matrix), network)
 
 
-def in_metric(network, rows, targets, metric, loss=None):
-    coordinates = metric.coordinates(ALPHA, DAMPING, rows.dtype)
+def in_metric(network, rows, targets, metric, loss=None, columns=None):
+    coordinates = metric.coordinates(ALPHA, DAMPING, rows.dtype, columns)
     return Subproblem(network, rows, targets, ALPHA, loss or SquaredError(), coordinates)
 
 
 @every_shape
 @pytest.mark.parametrize("with_drift", [True, False])
 @pytest.mark.parametrize("solver", [Direct(), CG()], ids=repr)
-def test_step_minimises_its_subproblem(shape, with_drift, solver, rng):
+@every_penalty
+def test_step_minimises_its_subproblem(shape, with_drift, solver, columns, rng):
     network, rows, targets, metric, dense_metric = setting(shape, rng)
-    problem = in_metric(network, rows, targets, metric)
+    problem = in_metric(network, rows, targets, metric, columns=columns)
     drift = 0.1 * rng.standard_normal(network.n_parameters) if with_drift else None
     state = solver.prepare(problem.jacobian, sketch=Gaussian(), rng=rng)
     step, _ = problem.solve(solver, state, DAMPING, drift)
-    theta, mask = network.parameters(), network.penalised()
+    theta, penalty = network.parameters(), shares(network, columns)
     J = references.jacobian(rows, network.hidden, network.output)
     residual = Subproblem(network, rows, targets, ALPHA).residual
-    # Unpenalised parameters have one proximal term more.
-    matrix = J.T @ J + ALPHA * np.eye(len(theta)) + DAMPING * dense_metric
-    right = -J.T @ residual - ALPHA * mask * theta
+    matrix = J.T @ J + ALPHA * proximal(penalty) + DAMPING * dense_metric
+    right = -J.T @ residual - ALPHA * penalty * theta
     if with_drift:
         right += DAMPING * dense_metric @ drift
     expected = np.linalg.solve(matrix, right)
@@ -77,17 +94,18 @@ def test_step_minimises_its_subproblem(shape, with_drift, solver, rng):
 
 
 @every_shape
-def test_sensitivity_is_the_derivative_of_the_step(shape, rng):
+@every_penalty
+def test_sensitivity_is_the_derivative_of_the_step(shape, columns, rng):
     network, rows, targets, metric, dense_metric = setting(shape, rng)
-    problem = in_metric(network, rows, targets, metric)
+    problem = in_metric(network, rows, targets, metric, columns=columns)
     state = Direct().prepare(problem.jacobian)
     step, _ = problem.solve(Direct(), state, DAMPING)
     z, drift = (rng.standard_normal(network.n_parameters) for _ in range(2))
     found = problem.solve_sensitivity(Direct(), state, DAMPING, step, z, drift)
-    theta, mask = network.parameters(), network.penalised()
+    theta, penalty = network.parameters(), shares(network, columns)
     J = references.jacobian(rows, network.hidden, network.output)
-    matrix = J.T @ J + ALPHA * np.eye(len(theta)) + DAMPING * dense_metric
-    right = -J.T @ (J @ z) - ALPHA * mask * (theta + step + z) + DAMPING * dense_metric @ drift
+    matrix = J.T @ J + ALPHA * proximal(penalty) + DAMPING * dense_metric
+    right = -J.T @ (J @ z) - ALPHA * penalty * (theta + step + z) + DAMPING * dense_metric @ drift
     np.testing.assert_allclose(found, np.linalg.solve(matrix, right), atol=1e-9)
 
 
@@ -105,6 +123,52 @@ def test_nothing_but_the_damping_depends_on_the_metric(shape, loss, rng):
     assert other.predicted_decrease(step) == pytest.approx(plain.predicted_decrease(step), rel=1e-9)
     np.testing.assert_allclose(other.residual, plain.residual, atol=1e-10)
     np.testing.assert_allclose(other.gradient(), plain.gradient(), atol=1e-9)
+
+
+@every_shape
+@pytest.mark.parametrize("damping", [0.0, 0.3, 20.0])
+def test_columns_are_weighed_without_a_metric(shape, damping, rng):
+    # Damped in the metric of the penalty, whatever the damping is.
+    network, rows, targets, _, _ = setting(shape, rng)
+    problem = Subproblem(
+        network, rows, targets, ALPHA, SquaredError(), column_coordinates(COLUMNS, rows.dtype)
+    )
+    drift = 0.1 * rng.standard_normal(network.n_parameters)
+    step, _ = problem.solve(Direct(), Direct().prepare(problem.jacobian), damping, drift)
+    theta, penalty = network.parameters(), shares(network, COLUMNS)
+    J = references.jacobian(rows, network.hidden, network.output)
+    residual = Subproblem(network, rows, targets, ALPHA).residual
+    matrix = J.T @ J + (ALPHA + damping) * proximal(penalty)
+    right = -J.T @ residual - ALPHA * penalty * theta + damping * proximal(penalty) @ drift
+    np.testing.assert_allclose(step, np.linalg.solve(matrix, right), atol=1e-9)
+
+
+@every_shape
+def test_values_and_slopes_under_a_penalty_by_columns(shape, rng):
+    network, rows, targets, metric, _ = setting(shape, rng)
+    weighed = in_metric(network, rows, targets, metric, columns=COLUMNS)
+    alone = Subproblem(
+        network, rows, targets, ALPHA, SquaredError(), column_coordinates(COLUMNS, rows.dtype)
+    )
+    plain = Subproblem(network, rows, targets, 0.0)
+    theta, penalty = network.parameters(), shares(network, COLUMNS)
+    step = rng.standard_normal(len(theta))
+    data = TrainingData(rows, targets, np.ones(len(rows)))
+
+    def size(parameters):
+        return 0.5 * ALPHA * np.sum(penalty * parameters**2)
+
+    for problem in (weighed, alone):
+        assert problem.value() == pytest.approx(plain.value() + size(theta), rel=1e-12)
+        expected = plain.gradient() + ALPHA * penalty * theta
+        np.testing.assert_allclose(problem.gradient(), expected, atol=1e-9)
+        expected = plain.predicted_decrease(step) + size(theta) - size(theta + step)
+        assert problem.predicted_decrease(step) == pytest.approx(expected, rel=1e-9)
+        expected = plain.trial(network, step, data)[1] + size(theta + step)
+        moved, value = problem.trial(network, step, data)
+        assert value == pytest.approx(expected, rel=1e-12)
+        assert problem.flips(moved) == plain.flips(moved) > 0
+        np.testing.assert_allclose(problem.image(step), plain.image(step), atol=1e-9)
 
 
 def test_no_direction_is_damped_less_than_the_floor(rng):
@@ -125,7 +189,7 @@ def test_a_penalty_alone_leaves_the_weights_as_they_are(rng):
 
 
 def test_coordinates_follow_the_ratio_of_penalty_and_damping_and_the_dtype(rng):
-    metric = DampingMetric(covariance(4, rng))
+    metric = DampingMetric(covariance(3, rng))
     first = metric.coordinates(0.5, 2.0, np.float64)
     assert metric.coordinates(0.25, 1.0, np.float64) is first
     single = metric.coordinates(0.25, 1.0, np.float32)
@@ -133,6 +197,10 @@ def test_coordinates_follow_the_ratio_of_penalty_and_damping_and_the_dtype(rng):
     np.testing.assert_allclose(single.outward, first.outward, atol=1e-6)
     other = metric.coordinates(0.5, 1.0, np.float64)
     assert np.abs(other.outward - first.outward).max() > 0.01
+    weighed = metric.coordinates(0.5, 1.0, np.float64, COLUMNS)
+    assert np.abs(weighed.outward - other.outward).max() > 0.01
+    assert metric.coordinates(0.5, 1.0, np.float64, COLUMNS) is weighed
+    assert metric.coordinates(0.5, 1.0, np.float64).column_penalty is None
 
 
 def test_the_covariance_of_a_table_counts_weights_and_not_the_column_of_ones(rng):

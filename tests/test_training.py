@@ -1,5 +1,7 @@
 """The two phases of training, and the paper's algorithm."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_diabetes
@@ -8,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor
 from sklearn_sketchgn._all_rows_phase import run_all_rows
 from sklearn_sketchgn._batch_phase import run_batches
+from sklearn_sketchgn._metric import damping_metric
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._schedule import auto_batch_size
 from sklearn_sketchgn._training import Training
@@ -245,6 +248,32 @@ def test_penalty_of_a_batch_is_its_share_of_the_weight(n_outputs, rng):
         assert training.subproblem(batch).alpha == pytest.approx(0.7 * n_outputs * shares[-1])
     assert sum(shares) == pytest.approx(1)
     assert training.subproblem(data).alpha == pytest.approx(0.7 * n_outputs)
+
+
+def test_the_penalty_of_columns_counts_in_every_subproblem(rng):
+    training, data = start(rng, alpha=0.7)
+    metric = damping_metric(data, training.network)
+    n_columns = training.network.hidden.shape[1]
+    training.column_penalty = np.append(np.linspace(0.1, 9.0, n_columns - 1), 1.0)
+    hidden, output = training.network.hidden, training.network.output
+    size = np.sum(training.column_penalty * hidden**2) + np.sum(output**2)
+    batch = data.take(slice(0, 20))
+    for damping in (0.0, training.damping):
+        training.damping = damping
+        for samples in (data, batch):
+            for problem in (training.subproblem(samples), training.subproblem(samples, metric)):
+                assert problem.size() == pytest.approx(size)
+
+
+def test_steps_on_all_rows_lower_the_objective_with_the_penalty_of_columns(rng):
+    training, data = start(rng, alpha=0.5)
+    columns = np.append(np.linspace(0.1, 9.0, training.network.hidden.shape[1] - 1), 1.0)
+    training.column_penalty = columns
+    run_all_rows(training, data, n_steps=20, tol=0.0, after_step=lambda _: False)
+    more = training.alpha * np.sum((columns - 1) * training.network.hidden**2)
+    expected = objective(training, data) + more / (2 * data.weight)
+    assert training.history["objective"][-1] == pytest.approx(expected, rel=1e-9)
+    assert all(after <= before for before, after in pairwise(training.history["objective"]))
 
 
 def test_a_batch_step_that_blows_up_is_shortened(rng):

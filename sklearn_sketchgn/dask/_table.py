@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .._plan import FINAL_STEPS
-from .._step import Subproblem, square
+from .._step import Subproblem
 from . import _blocks
 from ._sketch import BlockwiseSketch
 
@@ -74,13 +74,13 @@ class DistributedTable:
         self._last.point = self._last.start = None
         return self
 
-    def subproblem(self, network, alpha, loss_function):
+    def subproblem(self, network, alpha, loss_function, coordinates=None):
         """Linearise on all rows; without communication where a trial has just been there."""
         point = getattr(self._last, "point", None)
         if point is None or point.network is not network:
             point = self._look(network, loss_function, None)
         self._last.start = point
-        return DistributedSubproblem(self, point, alpha, loss_function)
+        return DistributedSubproblem(self, point, alpha, loss_function, coordinates)
 
     def squared_loss(self, network, loss_function):
         """Return ||root_loss||^2 of a network, and keep the rest of what the round says."""
@@ -106,15 +106,16 @@ class DistributedTable:
 class DistributedSubproblem(Subproblem):
     """The :class:`Subproblem` of all rows of a table on a cluster."""
 
-    def __init__(self, table, point, alpha, loss_function):
-        self._set_parameters(point.network, alpha, loss_function)
-        self.jacobian = DistributedJacobian(table, point, loss_function)
+    def __init__(self, table, point, alpha, loss_function, coordinates=None):
+        self._set_parameters(point.network, alpha, loss_function, coordinates)
+        outward = self._times(np.ones(len(self.theta)), self._outward)
+        self.jacobian = DistributedJacobian(table, point, loss_function, outward)
         self.residual = RowVector(self.jacobian, 1.0, None)
         self._squares = point.squares
 
     def value(self):
-        """Return 1/2 ||root_loss||^2 + 1/2 alpha ||P theta||^2."""
-        return 0.5 * (float(self._squares.sum()) + self.alpha * square(self.penalised_theta))
+        """Return 1/2 ||root_loss||^2 + 1/2 alpha theta' P theta."""
+        return 0.5 * (float(self._squares.sum()) + self.alpha * self.size())
 
     def squares(self):
         """Return ||root_loss||^2 by output."""
@@ -126,27 +127,29 @@ class DistributedSubproblem(Subproblem):
 
 
 class DistributedJacobian:
-    """The Jacobian at one point, known by its products: what solvers use of :class:`Jacobian`.
+    """J T at one point, known by its products: what solvers use of :class:`Jacobian`.
 
-    The side of the parameters is always the smaller one: see ``_estimator.py``.
+    T is a diagonal matrix, ``outward``, known here only. The side of the parameters is always the
+    smaller one: see ``_estimator.py``.
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, table, point, loss_function):
+    def __init__(self, table, point, loss_function, outward):
         self._table, self._point, self._loss_function = table, point, loss_function
+        self._outward = outward
         self.n_samples = len(table)
         self.width, self.n_features = point.network.hidden.shape
         self.n_outputs = point.network.output.shape[1]
         self.shape = (self.n_samples * self.n_outputs, point.network.n_parameters)
 
     def matvec(self, vector):
-        """Return J v, without communication."""
+        """Return J T v, without communication."""
         return RowVector(self, 0.0, vector)
 
     def rmatvec(self, rows):
-        """Return J' (a r + J v): no round, or one."""
-        product = rows.share * self._point.gradient
+        """Return T J' (a r + J T v): no round, or one."""
+        product = rows.share * (self._outward * self._point.gradient)
         return product if rows.vector is None else product + self.normal_product(rows.vector)
 
     def residual_square(self):
@@ -154,23 +157,27 @@ class DistributedJacobian:
         return self._point.residual_square
 
     def normal_product(self, vector):
-        """Return J'J v: one round of as many numbers as there are parameters."""
-        future = self._table.rounds.share(vector, "products", vector.nbytes)
-        return self._total(_blocks.normal_product, "products", vector=future)
+        """Return T J'J T v: one round of as many numbers as there are parameters."""
+        future = self._table.rounds.share(self._outward * vector, "products", vector.nbytes)
+        return self._outward * self._total(_blocks.normal_product, "products", vector=future)
 
     def lower_normal(self):
-        """Return J'J with its lower triangle filled."""
-        return np.asfortranarray(self._total(_blocks.lower_normal, "matrices"))
+        """Return T J'J T with its lower triangle filled."""
+        normal = np.asfortranarray(self._total(_blocks.lower_normal, "matrices"))
+        normal *= self._outward
+        normal *= self._outward[:, None]
+        return normal
 
     def sketched_rows(self, drawn):
-        """Return S J for a drawn :class:`BlockwiseSketch`."""
-        return self._total(
+        """Return S J T for a drawn :class:`BlockwiseSketch`."""
+        sketched = self._total(
             _blocks.sketched_rows,
             "matrices",
             sketch=drawn.sketch,
             sketch_size=drawn.shape[0],
             seed=drawn.seed,
         )
+        return sketched * self._outward
 
     def flips(self, hidden_weights):
         """Return the share of activations that differ under the hidden weights of the trial."""
