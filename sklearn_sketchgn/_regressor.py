@@ -151,7 +151,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Steps taken.
     loss_ : float
         Last entry of ``loss_curve_``. (With held-out rows the network that is kept may be an
-        earlier one.)
+        earlier one. Where the mean of the targets is predicted it is the loss of that.)
     loss_curve_ : list of float
         Mean loss: half the mean squared error in the units of ``y ** 2``, the mean Huber loss in
         these units, or half the mean Poisson deviance in the units of ``y``. The first entry is

@@ -120,6 +120,9 @@ def train(
     # Of a constant target the mean is all there is to learn, and nothing went wrong.
     if worse or (exact and not settings.to_be_continued):
         training.network, training.previous_step = watch.first, None
+        # The last loss is that of the network that is kept.
+        watch.losses.append(watch.losses[0])
+        watch.steps.append(watch.steps[-1])
     if worse and reason not in ("interrupted", "memory"):
         reason = "worse"
     n_groups = 1 if search is None else len(search.groups)

@@ -358,6 +358,9 @@ def test_a_fit_that_gets_worse_predicts_the_mean_and_says_so(n_members, rng):
         model.fit(X, y)
     np.testing.assert_allclose(model.predict(X), y.mean(), rtol=1e-12)
     assert "the mean of the targets" in model.stop_reason_
+    assert model.loss_ == pytest.approx(0.5 * np.var(y))
+    assert model.loss_ == model.loss_curve_[-1] == model.loss_curve_[0]
+    assert model.loss_steps_[-1] == model.n_iter_
 
 
 @quiet
