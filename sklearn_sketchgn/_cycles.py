@@ -37,13 +37,14 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
     In the first cycle the search moves alpha. Every later one starts from the best so far, with a
     quarter or four times of its alpha: in the direction that the judges ask for at the end of the
     first. So a smooth table is trained for as long as it improves, and a noisy one ends after two
-    cycles.
+    cycles. At the end of the search columns that have proved to matter less are penalised more.
 
     Parameters
     ----------
     search : PenaltySearch
         Holds the groups and their rows, and moves alpha in the first cycle. Updated in place: the
-        networks and alpha become those at the end of the best cycle.
+        networks and alpha become those at the end of the best cycle, and the penalty of columns
+        what suits these networks.
     batch_size, n_cycles, cycle_steps : int
         Upper bounds of the rows of a batch and of the cycles, and the steps of one.
     after_epoch : callable
@@ -88,11 +89,14 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
     if not stopped:
         search.state = best
     one_judge = search.row_weight / max(search.weight, search.row_weight)
-    return stopped, least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
+    learnt = least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
+    if learnt and not stopped:
+        search.suit_the_columns()
+    return stopped, learnt
 
 
-def choose_alpha(training, data, *, batch_size):
-    """Return a penalty for a network that has no batch phase to search along.
+def choose_penalty(training, data, *, batch_size):
+    """Return alpha and the penalty of columns for a network that has no batches to search along.
 
     Another network of at most 256 neurons is trained in up to three cycles.
 
@@ -108,8 +112,10 @@ def choose_alpha(training, data, *, batch_size):
 
     Returns
     -------
-    float
-        alpha, in the units of the user's weights.
+    alpha : float
+        In the units of the user's weights.
+    column_penalty : ndarray of shape (n_features + 1,) or None
+        What it is multiplied by for the hidden weights of every column of the rows; None is 1.
     """
     network = training.network
     make = initialise if network.train_output else initialise_paper
@@ -126,4 +132,4 @@ def choose_alpha(training, data, *, batch_size):
         cycle_steps=CYCLE_STEPS,
         after_epoch=lambda _: False,
     )
-    return search.alpha
+    return search.alpha, search.trainings[0].column_penalty

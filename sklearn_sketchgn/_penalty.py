@@ -151,7 +151,12 @@ class PenaltySearch:
         return share if share < 1 else 1.0  # 1 if it is NaN, as where another group overflows
 
     def suit_the_columns(self):
-        """Penalise the weights of columns that have proved to matter less than those of others."""
+        """Penalise the weights of columns that have proved to matter less than those of others.
+
+        The rows of the paper's network are raw, and so are the sizes of its weights.
+        """
+        if not self.groups[0].training.network.train_output:
+            return
         penalty = column_penalty([training.network for training in self.trainings])
         for training in self.trainings:
             training.column_penalty = penalty

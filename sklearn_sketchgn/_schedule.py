@@ -8,7 +8,7 @@ import numpy as np
 
 from ._all_rows_phase import run_all_rows
 from ._batch_phase import run_groups
-from ._cycles import choose_alpha, search_penalty
+from ._cycles import choose_penalty, search_penalty
 from ._groups import gather
 from ._losses import SquaredError
 from ._metric import damping_metric
@@ -154,8 +154,6 @@ def _run_phases(training, data, plan, watch, search, whole):
             # The mean of several groups is less noisy than each, and all rows are not noisy.
             noisy = len(groups) == 1 and plan.n_batches > 1
             search.suit_the_noise(inf if noisy else AUTO_DAMPING)
-        if learnt and training.network.train_output:
-            search.suit_the_columns()
         gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.
@@ -229,7 +227,7 @@ def _start(settings, data, network, scaling, rng, resume):
         threshold = choose_threshold(training, data, batch_size=size)
         training.loss_function = replace(training.loss_function, threshold=threshold)
     if settings.alpha is None and settings.batch_size is None:
-        training.alpha = choose_alpha(training, data, batch_size=size)
+        training.alpha, training.column_penalty = choose_penalty(training, data, batch_size=size)
     return training
 
 

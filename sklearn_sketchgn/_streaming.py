@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 
 from ._batch_phase import STEP_LENGTH, run_batches
-from ._cycles import choose_alpha
+from ._cycles import choose_penalty
 from ._diagnosis import largest_deviations
 from ._members import run_members
 from ._network import Network, initialise
@@ -245,7 +245,7 @@ def _with_alpha(stream, settings, training, data):
         return stream
     training = replace(training, total_weight=data.weight)
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-    chosen = choose_alpha(training, data, batch_size=size)
+    chosen, _ = choose_penalty(training, data, batch_size=size)
     rows = stream.alpha_rows + len(data)
     kept = stream.alpha_rows / rows
     alpha = float(np.exp(kept * np.log(max(stream.alpha, 1e-300)) + (1 - kept) * np.log(chosen)))

@@ -22,6 +22,7 @@ class Searching:
 
     groups, trainings = (), ()
     row_weight, weight = 2.0, 20.0
+    weighed: tuple | None = None
 
     def __init__(self, rule):
         self.rule, self.state = rule, ((), 1.0)
@@ -40,6 +41,9 @@ class Searching:
 
     def error(self):
         return self.rule(self.network[-1]) if self.network else 100.0
+
+    def suit_the_columns(self):
+        self.weighed = self.state
 
     def asks_for_more(self):
         return self.rule(1.01 * self.alpha) < self.rule(self.alpha)
@@ -74,6 +78,8 @@ def test_smaller_penalties_are_tried_while_the_judges_gain(monkeypatch):
     # The cycle that did not pay is undone.
     assert training.network == (1, 1 / 4, 1 / 16)
     assert not stopped
+    # Columns are weighed by the networks that are kept.
+    assert training.weighed == training.state
 
 
 def test_larger_penalties_are_tried_where_the_judges_ask_for_them(monkeypatch):
@@ -103,6 +109,7 @@ def test_who_is_not_better_than_the_mean_by_more_than_chance_has_learnt_nothing(
     assert tried == [1, 1 / 4]
     assert training.network == (1,)
     assert training.learnt == learnt
+    assert (training.weighed is not None) == learnt
 
 
 @pytest.mark.parametrize(("n_samples", "n_features"), [(280, 8), (30, 60), (20, 4)])

@@ -96,6 +96,13 @@ def test_only_a_search_that_learnt_something_weighs_columns(table, rng):
         np.testing.assert_array_equal(model.column_penalty_, np.ones(8))
 
 
+def test_without_batches_another_network_weighs_the_columns(table):
+    X, y, *_ = table
+    model = SketchGNRegressor(32, batch_size=None, max_iter=30, tol=0.01, random_state=0)
+    penalty = model.fit(X, y).column_penalty_
+    assert penalty[:2].max() < 0.7 * penalty[2:].min()
+
+
 def test_a_warm_start_keeps_the_weighing_and_a_number_for_alpha_ends_it(table):
     X, y, *_ = table
     model = SketchGNRegressor(16, max_iter=90, warm_start=True, random_state=0).fit(X, y)

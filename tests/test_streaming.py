@@ -193,9 +193,9 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
 
     def choose(training, data, **_):
         weights.append((training.total_weight, data.weights.sum()))
-        return next(values)
+        return next(values), None
 
-    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_alpha", choose)
+    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_penalty", choose)
     model = SketchGNRegressor(width=8, random_state=0)
     found = []
     for start, stop in [(0, 40), (40, 104), (104, 168), (168, 300)]:
