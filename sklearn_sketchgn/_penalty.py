@@ -221,7 +221,7 @@ def penalty_factor(training, data):
     A step on a batch satisfies its few rows at once, and shrinks whatever they do not speak of,
     which is most of the network. So steps on batches come to rest under a larger penalty than they
     are given: under the one that lets the objective on all rows neither gain nor lose when all
-    that is penalised of the network, Q theta, is scaled,  (Q theta)' (J'r + alpha P theta) = 0.
+    that is penalised of the network, theta_P, is scaled,  theta_P' (J'r + alpha P theta) = 0.
 
     Parameters
     ----------

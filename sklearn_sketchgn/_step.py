@@ -43,7 +43,7 @@ class Subproblem:
         Those for this alpha and the mu to be solved with; None for the plain norm and penalty.
     """
 
-    _metric = _outward = _inward = _column_penalty = None
+    _metric = _outward = _inward = None
 
     def __init__(
         self, network, rows, targets, alpha, loss_function=_SQUARED_ERROR, coordinates=None
@@ -61,10 +61,11 @@ class Subproblem:
         self.n_outputs = network.output.shape[1]
         self._hidden_shape = network.hidden.shape
         self.theta = network.parameters()
+        column_penalty = None
         if coordinates is not None:
-            self._metric, self._column_penalty = coordinates.metric, coordinates.column_penalty
+            self._metric, column_penalty = coordinates.metric, coordinates.column_penalty
             self._outward, self._inward = coordinates.outward, coordinates.inward
-        self._shares = network.penalised(self._column_penalty)
+        self._shares = network.penalised(column_penalty)
         self.penalised_theta = self._shares * self.theta
 
     def value(self):

@@ -285,7 +285,7 @@ MUTANTS = [
     Mutant(
         "penalty of columns not in the objective",
         "_step.py",
-        "network.penalised(self._column_penalty)",
+        "network.penalised(column_penalty)",
         "network.penalised()",
         "tests/test_metric.py::test_values_and_slopes_under_a_penalty_by_columns",
     ),
@@ -363,8 +363,8 @@ MUTANTS = [
     Mutant(
         "no floor under the metric",
         "_metric.py",
-        "(np.maximum(values, 0.0) + _FLOOR) / (1 + _FLOOR)",
-        "np.maximum(values, 1e-9)",
+        "(covariance + _FLOOR * np.eye(n_features)) / (1 + _FLOOR)",
+        "covariance + 1e-9 * np.eye(n_features)",
         "tests/test_metric.py::test_no_direction_is_damped_less_than_the_floor",
     ),
     Mutant(
