@@ -90,7 +90,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
         search.state = best
     one_judge = search.row_weight / max(search.weight, search.row_weight)
     learnt = least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
-    if learnt and not stopped:
+    if learnt and not stopped and first > 0:  # else nobody judges
         search.suit_the_columns()
     return stopped, learnt
 

@@ -15,8 +15,9 @@ def train_members(
 ):
     """Train one network for every (network, resume, rng) of ``starts``, in parallel threads.
 
-    Observers watch the first member only: they need not know of threads. An interrupt ends all
-    members; those that have not taken a step by then are left out of the result.
+    Observers watch the first member only: they need not know of threads. An interrupt, or an
+    observer that asks to stop, ends all members; those that have not taken a step by then are left
+    out of the result.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def train_members(
         except BaseException:
             stop.set()
             raise
-        if outcome is None or outcome.stop_reason == "interrupted":
+        if outcome is None or outcome.stop_reason in ("interrupted", "callback"):
             stop.set()
         return outcome
 
@@ -58,7 +59,10 @@ def train_members(
     outcomes = [outcome for outcome in outcomes if outcome is not None]
     if not outcomes:
         raise interrupts[0] if interrupts else KeyboardInterrupt
-    if interrupts:
+    if outcomes[0].stop_reason == "callback":  # that is what interrupted the others
+        for outcome in outcomes:
+            outcome.stop_reason = "callback"
+    elif interrupts:
         outcomes[0].stop_reason = "interrupted"
     return outcomes
 

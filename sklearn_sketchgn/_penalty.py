@@ -79,6 +79,7 @@ class PenaltySearch:
     """
 
     def __init__(self, training, data, cycle_steps):
+        self._data = data
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
         place, n_distinct = even_places(data, training.rng)
         self.row_weight = data.weight / n_distinct
@@ -157,7 +158,8 @@ class PenaltySearch:
         """
         if not self.groups[0].training.network.train_output:
             return
-        penalty = column_penalty([training.network for training in self.trainings])
+        networks = [training.network for training in self.trainings]
+        penalty = column_penalty(networks, self._data.varying_columns()[:-1])
         for training in self.trainings:
             training.column_penalty = penalty
 

@@ -11,21 +11,23 @@ reweighting (Candes, Wakin and Boyd, Journal of Fourier Analysis and Application
 import numpy as np
 
 # The least and the largest size that a column is believed to have, in units of the root mean
-# square of all columns (measured while building; docs/algorithm.md).
+# square of all that vary (measured while building; docs/algorithm.md).
 _LEAST, _LARGEST = 0.05, 3.0
 
 
-def column_penalty(networks):
+def column_penalty(networks, varying):
     """Return what the penalty is to be multiplied by for the hidden weights of every column.
 
     With c_j the norm of the weights of column j in all networks together, that is rho / c_j^2,
     where rho leaves the penalty of these networks as it is: sum_j rho / c_j^2 * c_j^2 =
-    sum_j c_j^2. Their biases keep the factor 1.
+    sum_j c_j^2. Biases, and columns that do not vary, keep the factor 1 and have no say in it.
 
     Parameters
     ----------
     networks : list of Network
         With a trained output layer, trained in parallel on the same standardised columns.
+    varying : ndarray of bool, shape (n_features,)
+        Columns that vary in these rows.
 
     Returns
     -------
@@ -33,10 +35,11 @@ def column_penalty(networks):
         With 1 for the column of ones.
     """
     hidden = np.concatenate([network.hidden for network in networks]).astype(np.float64)
-    squares = np.einsum("md,md->d", hidden[:, :-1], hidden[:, :-1])
+    squares = np.einsum("md,md->d", hidden[:, :-1], hidden[:, :-1])[varying]
     mean = squares.mean() if squares.size else 0.0
-    if not 0 < mean < np.inf:
-        return np.ones(hidden.shape[1])
-    believed = np.clip(squares / mean, _LEAST**2, _LARGEST**2)
-    rho = squares.size / np.sum(squares / mean / believed)
-    return np.append(rho / believed, 1.0)
+    penalty = np.ones(hidden.shape[1])
+    if 0 < mean < np.inf:
+        believed = np.clip(squares / mean, _LEAST**2, _LARGEST**2)
+        rho = squares.size / np.sum(squares / mean / believed)
+        penalty[:-1][varying] = rho / believed
+    return penalty

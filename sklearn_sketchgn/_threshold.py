@@ -19,8 +19,8 @@ from ._training_data import subset
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.
 _ROUNDS, _FOLDS, _HELD_OUT = 2, 2, 0.2
 
-# Penalty, steps, and neurons. The penalty is a large one: with gross outliers, among which a
-# smaller one lets the network run after, the scale came out three times too large.
+# Penalty for rows of weight 1, steps, and neurons. The penalty is a large one: with gross outliers,
+# among which a smaller one lets the network run after, the scale came out three times too large.
 _ALPHA, _STEPS, _WIDTH = 3.0, 60, 64
 
 # Rows that are drawn from, and the least threshold in robust standard deviations of the target.
@@ -40,7 +40,8 @@ def choose_threshold(training, data, *, batch_size):
         Rows of a batch.
     """
     data = data.part(subset(len(data), _ROWS, training.rng))
-    place = even_places(data, training.rng)[0]
+    place, n_distinct = even_places(data, training.rng)
+    alpha = _ALPHA * data.weight / n_distinct * training.weight_unit
     threshold = np.full(data.targets.shape[1], HUBER_EPSILON)
     for _ in range(_ROUNDS):
         loss_function = replace(training.loss_function, threshold=threshold)
@@ -51,7 +52,12 @@ def choose_threshold(training, data, *, batch_size):
             if len(kept) > 1 and len(judges):
                 # A generator of its own: what a solver draws must not move the start of the next
                 # fold, as it draws less for weighted rows than for repeated ones.
-                pilot = replace(training, rng=training.rng.spawn(1)[0], loss_function=loss_function)
+                pilot = replace(
+                    training,
+                    rng=training.rng.spawn(1)[0],
+                    loss_function=loss_function,
+                    alpha=alpha,
+                )
                 residuals.append(_residuals(pilot, kept, judges, batch_size))
                 weights.append(judges.weights)
         if not residuals:
@@ -65,6 +71,6 @@ def _residuals(training, kept, judges, batch_size):
     """Return f - y on ``judges`` of a small network trained on ``kept``."""
     width = min(len(training.network.hidden), _WIDTH)
     start = initialise(width, kept.rows.shape[1], kept.targets.shape[1], training.rng)
-    pilot = training.fresh(start.astype(kept.rows.dtype), _ALPHA)
+    pilot = training.fresh(start.astype(kept.rows.dtype), training.alpha)
     run_batches(pilot, kept, n_steps=_STEPS, batch_size=batch_size, after_epoch=lambda *_: False)
     return judges.unweighted(pilot.network.evaluate(judges.rows) - judges.targets)

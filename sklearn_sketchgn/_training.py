@@ -76,9 +76,19 @@ class Training:
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
 
     def fresh(self, network, alpha):
-        """Return the start of another fit with the same strategies and generator."""
+        """Return the start of another fit with the same strategies and generator.
+
+        It has learnt nothing yet, nor which columns matter.
+        """
         history: dict = {key: [] for key in HISTORY_KEYS}
-        return replace(self, network=network, alpha=alpha, previous_step=None, history=history)
+        return replace(
+            self,
+            network=network,
+            alpha=alpha,
+            column_penalty=None,
+            previous_step=None,
+            history=history,
+        )
 
     def for_resume(self):
         """Return a copy without the history, the generator, the strategies and the metric."""
@@ -100,10 +110,10 @@ class Training:
         return data.subproblem(self.network, alpha * data.weight, self.loss_function, coordinates)
 
     def factors_of_alpha(self):
-        """Return ``column_penalty`` with ones in the place of None."""
+        """Return a copy of ``column_penalty``, with ones in the place of None."""
         if self.column_penalty is None:
             return np.ones(self.network.hidden.shape[1])
-        return self.column_penalty
+        return self.column_penalty.copy()
 
     def ridge(self, weight):
         """Return mu, the damping of a set of samples of this weight."""

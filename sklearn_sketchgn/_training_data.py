@@ -88,6 +88,10 @@ class TrainingData:
         for start in range(0, len(self), size):
             yield self.take(slice(start, start + size))
 
+    def varying_columns(self):
+        """Return which columns of the rows vary; the standardised rows of the others are zero."""
+        return np.any([block.rows.any(axis=0) for block in self.blocks()], axis=0)
+
     def batches(self, n_batches, rng, mask=None):
         """Yield an epoch: every sample of the mask once, in random batches of equal size.
 

@@ -241,6 +241,20 @@ MUTANTS = [
         "tests/test_relevance.py::test_no_column_is_believed_to_matter_much_more_or_less_than_all",
     ),
     Mutant(
+        "columns that do not vary have a say",
+        "_relevance.py",
+        "hidden[:, :-1])[varying]",
+        "hidden[:, :-1])",
+        "tests/test_relevance.py::test_columns_that_do_not_vary_have_no_say_and_the_factor_1",
+    ),
+    Mutant(
+        "constant columns taken for others",
+        "_training_data.py",
+        "block.rows.any(axis=0) for block",
+        "block.rows.any(axis=0) | True for block",
+        "tests/test_relevance.py::test_constant_columns_do_not_hide_which_columns_matter",
+    ),
+    Mutant(
         "columns are not weighed",
         "_cycles.py",
         "search.suit_the_columns()",
@@ -250,8 +264,8 @@ MUTANTS = [
     Mutant(
         "columns are weighed by what was learnt of noise",
         "_cycles.py",
-        "if learnt and not stopped:",
-        "if not stopped:",
+        "if learnt and not stopped and first > 0:",
+        "if not stopped and first > 0:",
         "tests/test_relevance.py::test_only_a_search_that_learnt_something_weighs_columns",
     ),
     Mutant(
@@ -744,6 +758,13 @@ MUTANTS = [
         "tests/test_members.py::test_members_train_with_one_blas_thread_each",
     ),
     Mutant(
+        "callback that ends the first member only",
+        "_members.py",
+        'in ("interrupted", "callback")',
+        'in ("interrupted",)',
+        "tests/test_callbacks.py::test_a_callback_ends_all_members",
+    ),
+    Mutant(
         "export that shares its arrays",
         "_export.py",
         "[coef.copy() for coef in model.coefs_]",
@@ -872,6 +893,13 @@ MUTANTS = [
         "loss_function = training.loss_function",
         "tests/test_threshold.py::test_it_is_1_35_deviations_of_the_residuals_of_rows_held_out",
     ),
+    Mutant(
+        "threshold that depends on the unit of the weights",
+        "_threshold.py",
+        "alpha = _ALPHA * data.weight / n_distinct * training.weight_unit",
+        "alpha = _ALPHA",
+        "tests/test_threshold.py::test_the_unit_of_the_weights_does_not_matter",
+    ),
     # Standard deviations
     Mutant(
         "prior variance left out off the inducing rows",
@@ -956,6 +984,13 @@ MUTANTS = [
         "max(n_batch_steps - 1, 0)",
         "0",
         "tests/test_rehearsal.py::test_it_is_damped_as_the_batches_were_in_the_end_but_not_more",
+    ),
+    Mutant(
+        "rehearsal that knows which columns matter",
+        "_training.py",
+        "column_penalty=None,",
+        "column_penalty=self.column_penalty,",
+        "tests/test_rehearsal.py::test_it_does_not_know_which_columns_matter",
     ),
     Mutant(
         "rehearsals of members added up",

@@ -1,5 +1,7 @@
 """scikit-learn's callbacks, where it has them (1.9 and later)."""
 
+import time
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -81,6 +83,23 @@ def test_a_callback_can_stop_the_fit(parameters, table):
     model = quick(**parameters).set_callbacks(Recorder(stop_after=3)).fit(*table)
     assert model.stop_reason_ == "a callback asked to stop"
     assert len(model.loss_curve_) == 1 + 3
+    assert model.score(*table) > 0
+
+
+@pytest.mark.parametrize("n_jobs", [None, 3])
+def test_a_callback_ends_all_members(n_jobs, table):
+    class Slow(Recorder):
+        def on_fit_task_end(self, estimator, context, **arguments):
+            time.sleep(0.02)  # so that the other threads have begun
+            return super().on_fit_task_end(estimator, context, **arguments)
+
+    model = quick(n_members=3, n_jobs=n_jobs, max_iter=100_000)
+    model.set_callbacks(Slow(stop_after=3)).fit(*table)
+    assert model.stop_reason_ == "a callback asked to stop"
+    assert len(model.loss_curve_) == 1 + 3
+    # Those that have not begun are left out, and those that have are ended.
+    assert n_jobs or len(model.members_) == 1
+    assert max(len(member["loss_curve"]) for member in model.members_) < 10_000
     assert model.score(*table) > 0
 
 

@@ -84,6 +84,20 @@ def test_it_starts_between_the_fit_and_fresh_weights_and_is_short(rng, monkeypat
     assert n_steps == 6
 
 
+def test_it_does_not_know_which_columns_matter(rng, monkeypatch):
+    penalties = []
+
+    def run(trainings, *_, **__):
+        penalties.extend(training.column_penalty for training in trainings)
+
+    monkeypatch.setattr(_rehearsal, "run_groups", run)
+    data, outcomes = fitted(rng)
+    learnt = outcomes[0].training.column_penalty = np.array([0.1, 5.0, 5.0, 1.0])
+    rehearsed(data, outcomes, np.arange(60) < 12)
+    assert penalties == [None]
+    assert outcomes[0].training.column_penalty is learnt
+
+
 @pytest.mark.parametrize(("last", "rehearsed_at"), [(0.003, 0.003), (0.6, 0.04)])
 def test_it_is_damped_as_the_batches_were_in_the_end_but_not_more(
     last, rehearsed_at, rng, monkeypatch

@@ -6,7 +6,7 @@ import pytest
 from sklearn_sketchgn import SketchGNRegressor, _fitting
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._penalty import PenaltySearch
-from sklearn_sketchgn._relevance import column_penalty
+from sklearn_sketchgn._relevance import column_penalty as penalty_of_varying
 from sklearn_sketchgn._scaling import fit_moments
 
 
@@ -15,6 +15,12 @@ def network(sizes, rng, width=6):
     hidden = rng.standard_normal((width, len(sizes) + 1))
     hidden *= np.append(sizes, 5.0) / np.linalg.norm(hidden, axis=0)
     return Network(hidden, np.ones((width, 1)), np.zeros(1))
+
+
+def column_penalty(networks):
+    """The penalty where all columns vary."""
+    n_features = networks[0].hidden.shape[1] - 1
+    return penalty_of_varying(networks, np.ones(n_features, dtype=bool))
 
 
 @pytest.fixture
@@ -55,6 +61,15 @@ def test_groups_count_together(rng):
     np.testing.assert_allclose(column_penalty([whole]), found)
 
 
+def test_columns_that_do_not_vary_have_no_say_and_the_factor_1(rng):
+    whole = network(np.array([0.5, 7.0, 1.0, 1e-9, 2.0]), rng)
+    found = penalty_of_varying([whole], np.array([True, False, True, False, True]))
+    expected = column_penalty([network(np.array([0.5, 1.0, 2.0]), rng)])
+    np.testing.assert_allclose(found[[0, 2, 4, 5]], expected)
+    np.testing.assert_array_equal(found[[1, 3]], 1.0)
+    np.testing.assert_array_equal(penalty_of_varying([whole], np.zeros(5, dtype=bool)), np.ones(6))
+
+
 @pytest.mark.parametrize("size", [0.0, np.inf, np.nan])
 def test_weights_that_say_nothing_leave_all_columns_alike(size, rng):
     broken = network(np.ones(3), rng)
@@ -84,6 +99,29 @@ def test_columns_that_do_not_matter_are_penalised_more_and_that_helps(table, mon
     models, alike = errors()
     assert (models[0].column_penalty_ == 1).all()
     assert np.mean(weighed) < 0.95 * np.mean(alike)
+
+
+def test_constant_columns_do_not_hide_which_columns_matter(table):
+    X, y, *_ = table
+    constant = np.tile(np.linspace(-1, 5, 100), (300, 1))
+    model = SketchGNRegressor(32, random_state=0).fit(np.hstack([X, constant]), y)
+    found = model.column_penalty_
+    assert found[:2].max() < 0.5 * found[2:8].min()
+    np.testing.assert_array_equal(found[8:], 1.0)
+
+
+def test_columns_are_not_weighed_where_no_row_judges(table):
+    X, y, *_ = table
+    model = SketchGNRegressor(16, max_iter=60, random_state=0)
+    np.testing.assert_array_equal(model.fit(X[:1], y[:1]).column_penalty_, 1.0)
+
+
+def test_what_a_fit_shows_is_not_what_it_goes_on_from(table):
+    X, y, *_ = table
+    model = SketchGNRegressor(16, max_iter=90, warm_start=True, random_state=0).fit(X, y)
+    kept = model._resume[1][0].column_penalty.copy()
+    model.column_penalty_[:] = 1e6
+    np.testing.assert_array_equal(model._resume[1][0].column_penalty, kept)
 
 
 def test_only_a_search_that_learnt_something_weighs_columns(table, rng):

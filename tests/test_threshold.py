@@ -93,6 +93,13 @@ def test_weights_are_repetitions(seed):
     np.testing.assert_allclose(chosen(X, y, weight), chosen(*repeated), rtol=1e-8)
 
 
+@pytest.mark.parametrize("unit", [1 / 250, 2.0**12])
+def test_the_unit_of_the_weights_does_not_matter(unit, rng):
+    X, y = linear_table(rng)
+    y[::7] += 8.0
+    np.testing.assert_allclose(chosen(X, y, np.full(250, unit)), chosen(X, y), rtol=1e-8)
+
+
 def test_a_table_without_rows_to_judge_keeps_the_first_threshold(rng):
     X, y = linear_table(rng, n_samples=2)
     assert 0 < chosen(X, y)[0] <= 1.35 * 1.5 * abs(y[0] - y[1])

@@ -93,6 +93,18 @@ def test_lazy_rows_are_the_held_ones(kind, dtype, lazily, tmp_path, rng):
     assert lazy.part(np.arange(20)).held
 
 
+@pytest.mark.parametrize("kind", ["dense", "csr"])
+def test_columns_that_vary_are_told_from_constant_ones(kind, lazily, rng):
+    X = rng.integers(0, 2, (5000, 5)) * 1.0
+    X[:, 1], X[:, 3], X[-1, 3] = 7.0, 0.0, 1.0
+    table = X if kind == "dense" else csr_array(X)
+    weight = np.ones(5000)
+    scaling = cases.fit_scaling(X, X[:, :1], weight)
+    data = training_data(scaling, table, X[:, :1], weight, np.float32, ones=True)
+    assert data.held == (kind == "dense")
+    np.testing.assert_array_equal(data.varying_columns(), [True, False, True, True, True, True])
+
+
 def test_what_is_small_in_memory_or_one_batch_is_held(tmp_path, rng, monkeypatch):
     X, y = smooth(rng)
     scaling, ones = cases.fit_scaling(X, y[:, None], np.ones(900)), np.ones(900)

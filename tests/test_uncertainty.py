@@ -106,7 +106,7 @@ def dense_deviation(model, X, y, X_test, weight):
         {"width": 40, "train_output": False, "batch_size": None},
         {"width": 40, "batch_size": 64},
         {"width": 20, "loss": "poisson"},
-        {"width": 20, "loss": "huber", "warm_start": True},
+        {"width": 20, "loss": "huber", "warm_start": True, "alpha": 3.0},
     ],
     ids=repr,
 )
