@@ -76,12 +76,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     solver : {"auto", "cg", "direct"} or Solver, default="auto"
         Solves the linear system of a step; "auto" takes the cheaper one for its size.
     alpha : "auto" or float >= 0, default="auto"
-        L2 penalty in units of the full sum of weights, on standardised inputs and targets, as in
-        MLPRegressor; hidden biases are penalised too, the output intercept is not. "auto" adjusts
-        it during the first part of the batches, by rows that are held out meanwhile; up to 8191
-        rows, the neurons are trained in two to four groups with other rows held out each, and
-        averaged. After that, columns that have proved to matter less are penalised more, see
-        ``column_penalty_``.
+        L2 penalty beside the sum over all rows (of all ``sample_weight``), on standardised inputs
+        and targets, as in MLPRegressor; hidden biases are penalised too, the output intercept is
+        not. "auto" adjusts it during the first part of the batches, by rows that are held out
+        meanwhile; up to 8191 rows, the neurons are trained in two to four groups with other rows
+        held out each, and averaged. After that, columns that have proved to matter less are
+        penalised more, see ``column_penalty_``.
     damping : "auto" or float >= 0, default="auto"
         Damping per unit of weight. A number is constant in the batch phase and the start of the
         adaptive rule on all rows; 0 is never adapted. "auto" starts at 0.04 and, where
@@ -163,11 +163,13 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float
-        The penalty at the end of the batches. With ``alpha="auto"`` and several batches the steps
-        on all rows after them are under one to five times as much, see ``history_``.
+        The penalty at the end of the batches; of several members their geometric mean. With
+        ``alpha="auto"`` and several batches the steps on all rows after them are under one to five
+        times as much, see ``history_``.
     column_penalty_ : ndarray of shape (n_features,)
         How many times ``alpha_`` the hidden weights of every column are penalised: the less, the
-        more the column proved to matter. Ones where ``alpha`` is a number.
+        more the column proved to matter; of several members the geometric mean. Ones where
+        ``alpha`` is a number, and where the search for it found nothing or was ended early.
     batch_size_ : int or None
         Rows of a batch.
     damping_ : float
@@ -189,7 +191,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
         (fraction of activations that changed; nan for batches), events.
     members_ : list of dict
-        ``history``, ``loss_curve``, ``validation_loss_curve`` and ``alpha`` of every member.
+        ``history``, ``loss_curve``, ``validation_loss_curve`` and ``alpha`` of every member. The
+        attributes ``history_``, ``n_iter_``, ``damping_`` and all curves are the first one's.
     n_outputs_ : int
         Number of targets.
     out_activation_ : {"identity", "exp"}
@@ -564,7 +567,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.input_bounds_, self.target_bounds_ = bounds
         seed = int(rng.integers(2**31 - 1))
         n_rows = len(y) if whole is None else len(whole)
-        self._stream = stream_after_fit(x_moments, y_moments, n_rows, seed, folded, self.alpha_)
+        self._stream = stream_after_fit(
+            x_moments, y_moments, n_rows, seed, folded, self.alpha_, self.column_penalty_
+        )
         self._diagnose(X, scaling)
         return callbacks
 

@@ -55,6 +55,8 @@ class Stream:
         Penalty in units of the sum of weights seen so far.
     alpha_rows, alpha_at : int
         Rows that ``alpha`` was chosen by, and the value of ``n_rows`` at that time.
+    column_penalty : ndarray of shape (n_features + 1,) or None
+        What ``alpha`` is multiplied by for the hidden weights of every column; None is 1.
     """
 
     x: Moments
@@ -67,6 +69,7 @@ class Stream:
     alpha_rows: int = 0
     alpha_at: int = 0
     n_blocks: int = 0
+    column_penalty: np.ndarray | None = None
 
     def scaling(self):
         """Return the scaling by all rows seen so far."""
@@ -80,9 +83,21 @@ class Stream:
         return replace(self, folded=folded, steps=steps)
 
 
-def stream_after_fit(x, y, n_rows, seed, folded, alpha):
+def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty):
     """Return the stream that goes on from a fit, whose rows count as seen."""
-    return Stream(x, y, n_rows, seed, folded, [None] * len(folded), alpha, n_rows, n_rows)
+    steps = [None] * len(folded)
+    return Stream(
+        x,
+        y,
+        n_rows,
+        seed,
+        folded,
+        steps,
+        alpha,
+        alpha_rows=n_rows,
+        alpha_at=n_rows,
+        column_penalty=np.append(column_penalty, 1.0),
+    )
 
 
 def advance(stream, settings, X, y, weight, *, seed=None):
@@ -160,7 +175,7 @@ def _advance(stream, settings, X, y, weight, seed):
     rows, learn = size if in_batches else len(y), stream.n_rows >= _WARM_UP
 
     def run(training):
-        training.alpha = stream.alpha
+        training.alpha, training.column_penalty = stream.alpha, stream.column_penalty
         return _pass_over(training, data, rows, learn=learn)
 
     outcomes = run_members(run, [(training,) for training in trainings], n_jobs=settings.n_jobs)
@@ -232,7 +247,7 @@ def _training(settings, fill, scaling, stream, unit, network, step, rng):
 
 
 def _with_alpha(stream, settings, training, data):
-    """Return the stream with the penalty for this block.
+    """Return the stream with the penalty for this block, and what columns count in it.
 
     "auto" is chosen as in a fit, with the block as the table, at the first block that is large
     enough and each time the rows seen have doubled; choices are averaged (in log), each counted
@@ -240,16 +255,27 @@ def _with_alpha(stream, settings, training, data):
     units of the noise: it does not grow with the table, so a block can stand for the stream.
     """
     if settings.alpha is not None:
-        return replace(stream, alpha=settings.alpha)
+        return replace(stream, alpha=settings.alpha, column_penalty=None)
     if len(data) < _LEAST_ROWS or stream.n_rows < 2 * stream.alpha_at:
         return stream
     training = replace(training, total_weight=data.weight)
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-    chosen, _ = choose_penalty(training, data, batch_size=size)
+    chosen, weighed = choose_penalty(training, data, batch_size=size)
     rows = stream.alpha_rows + len(data)
     kept = stream.alpha_rows / rows
-    alpha = float(np.exp(kept * np.log(max(stream.alpha, 1e-300)) + (1 - kept) * np.log(chosen)))
-    return replace(stream, alpha=alpha, alpha_rows=rows, alpha_at=stream.n_rows)
+
+    def averaged(before, now):
+        return np.exp(kept * np.log(before) + (1 - kept) * np.log(now))
+
+    alike = np.ones(data.rows.shape[1])
+    columns = (alike if found is None else found for found in (stream.column_penalty, weighed))
+    return replace(
+        stream,
+        alpha=float(averaged(max(stream.alpha, 1e-300), chosen)),
+        column_penalty=averaged(*columns),
+        alpha_rows=rows,
+        alpha_at=stream.n_rows,
+    )
 
 
 def _pass_over(training, data, batch_size, *, learn):

@@ -1106,6 +1106,20 @@ MUTANTS = [
         "tests/test_streaming.py::test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows",
     ),
     Mutant(
+        "stream that penalises all columns alike",
+        "_streaming.py",
+        "column_penalty=averaged(*columns),",
+        "",
+        "tests/test_streaming.py::test_columns_that_matter_less_are_penalised_more",
+    ),
+    Mutant(
+        "stream that forgets what a fit learnt of the columns",
+        "_streaming.py",
+        "column_penalty=np.append(column_penalty, 1.0),",
+        "",
+        "tests/test_streaming.py::test_columns_that_matter_less_are_penalised_more",
+    ),
+    Mutant(
         "penalty chosen by every block",
         "_streaming.py",
         "stream.n_rows < 2 * stream.alpha_at",

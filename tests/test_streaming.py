@@ -208,6 +208,31 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
     assert weights == [(128.0, 128.0), (264.0, 264.0)]
 
 
+def test_what_columns_count_is_averaged_with_it(friedman, monkeypatch):
+    X, y = friedman[:2]
+    second = np.append(np.geomspace(0.1, 4.0, X.shape[1]), 1.0)
+    chosen = iter([(1.0, None), (1.0, second)])
+    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_penalty", lambda *_, **__: next(chosen))
+    model = SketchGNRegressor(width=8, random_state=0).partial_fit(X[:40], y[:40])
+    np.testing.assert_array_equal(model.column_penalty_, 1.0)
+    np.testing.assert_array_equal(model.partial_fit(X[:64], y[:64]).column_penalty_, 1.0)
+    found = model.partial_fit(X[:192], y[:192]).column_penalty_
+    np.testing.assert_allclose(found, second[:-1] ** (192 / 256))
+    model.set_params(alpha=1.0).partial_fit(X[:64], y[:64])
+    np.testing.assert_array_equal(model.column_penalty_, 1.0)
+
+
+def test_columns_that_matter_less_are_penalised_more(friedman):
+    X, y = friedman[:2]
+    model = SketchGNRegressor(width=32, random_state=0).partial_fit(X[:256], y[:256])
+    # Friedman's function is one of the first five columns, least of the fifth.
+    assert model.column_penalty_[:4].max() < 0.5 * model.column_penalty_[5:].min()
+    fitted = SketchGNRegressor(width=32, max_iter=90, random_state=0).fit(X[:256], y[:256])
+    before = fitted.column_penalty_
+    assert np.ptp(before) > 0.5
+    np.testing.assert_allclose(fitted.partial_fit(X[256:300], y[256:300]).column_penalty_, before)
+
+
 def test_a_penalty_is_in_units_of_all_weights_so_far(friedman):
     X, y = friedman[:2]
     model, heavier = (quick(width=8, alpha=alpha) for alpha in (1.0, 4.0))
