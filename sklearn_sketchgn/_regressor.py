@@ -26,13 +26,14 @@ from ._export import to_mlp_regressor
 from ._fitting import check_resume, fit_members, with_late_columns
 from ._losses import LOSSES, bounded_exp
 from ._members import combine
+from ._partial_fit import advance
 from ._pickling import stamped, unstamped
 from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
 from ._strategies import resolve_strategy
-from ._streaming import Stream, advance, can_stream, check_stream, stream_after_fit
+from ._streaming import Stream, can_stream, check_stream, stream_after_fit
 from ._tables import select_rows
 from ._training import STOP_REASONS
 from ._training_data import check_all_rows, order_matters

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_friedman1
 
-from sklearn_sketchgn import SketchGNRegressor, _streaming
+from sklearn_sketchgn import SketchGNRegressor, _partial_fit
 from sklearn_sketchgn._network import initialise
 from tests import cases
 
@@ -93,18 +93,18 @@ def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
     ends = [network, network.with_parameters(network.parameters() + step)]
     start, end = (after.unfold(network, *before.fold(point)).parameters() for point in ends)
     np.testing.assert_allclose(
-        _streaming._moved_step(step, network, before, after), end - start, atol=1e-12
+        _partial_fit._moved_step(step, network, before, after), end - start, atol=1e-12
     )
 
 
 def test_a_block_goes_on_with_the_moved_step(friedman):
     X, y = friedman[0], friedman[1][:, None]
     stream = quick().partial_fit(X[:300], y[:300])._stream
-    later = _streaming._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), 1.0, None)
+    later = _partial_fit._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), 1.0, None)
     before, after = stream.scaling(), later.scaling()
     settings = quick()._settings()
-    ((network, step),) = _streaming._starts(later, before, after, settings, np.float64)
-    expected = _streaming._moved_step(stream.steps[0], network, before, after)
+    ((network, step),) = _partial_fit._starts(later, before, after, settings, np.float64)
+    expected = _partial_fit._moved_step(stream.steps[0], network, before, after)
     np.testing.assert_array_equal(step, expected)
     assert np.linalg.norm(step - stream.steps[0]) > 0.1 * np.linalg.norm(step)
 
@@ -195,7 +195,7 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
         weights.append((training.total_weight, data.weights.sum()))
         return next(values), None
 
-    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_penalty", choose)
+    monkeypatch.setattr("sklearn_sketchgn._partial_fit.choose_penalty", choose)
     model = SketchGNRegressor(width=8, random_state=0)
     found = []
     for start, stop in [(0, 40), (40, 104), (104, 168), (168, 300)]:
@@ -212,7 +212,7 @@ def test_what_columns_count_is_averaged_with_it(friedman, monkeypatch):
     X, y = friedman[:2]
     second = np.append(np.geomspace(0.1, 4.0, X.shape[1]), 1.0)
     chosen = iter([(1.0, None), (1.0, second)])
-    monkeypatch.setattr("sklearn_sketchgn._streaming.choose_penalty", lambda *_, **__: next(chosen))
+    monkeypatch.setattr(_partial_fit, "choose_penalty", lambda *_, **__: next(chosen))
     model = SketchGNRegressor(width=8, random_state=0).partial_fit(X[:40], y[:40])
     np.testing.assert_array_equal(model.column_penalty_, 1.0)
     np.testing.assert_array_equal(model.partial_fit(X[:64], y[:64]).column_penalty_, 1.0)
