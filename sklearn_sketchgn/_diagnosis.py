@@ -118,7 +118,7 @@ def troubles(stop_reason, n_steps, events, tol):
     unfinished = sum("not converged" in event for event in events)
     if unfinished:
         found.append(
-            f"conjugate gradient did not converge in {unfinished} of {len(events)} steps; "
+            f"`solver` did not converge in {unfinished} of {len(events)} steps; "
             "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
         )
     return found

@@ -140,9 +140,10 @@ def _factor(A, operator, sketch, oversampling, rng):
 
 def _warn_if_missed(right, image, n_iter, tol):
     """Warn by the true residual: in an ill-conditioned system the recursive one parts from it."""
-    norm = float(np.linalg.norm(right))
-    residual = float(np.linalg.norm(right - image)) / norm if norm > 0 else 0.0
-    if not residual <= max(10 * tol, 100 * float(np.finfo(right.dtype).eps)):
+    eps, size = float(np.finfo(right.dtype).eps), float(np.abs(right).max())
+    right, image = (values.astype(np.float64) / (size or 1.0) for values in (right, image))
+    residual = float(np.linalg.norm(right - image)) / float(np.linalg.norm(right) or 1.0)
+    if not residual <= max(10 * tol, 100 * eps):
         warnings.warn(
             f"fast_regression reached a relative residual of {residual:.1e} in {n_iter} "
             f"iterations; expected tol={tol:.1e}. Increase `oversampling` or `tol`.",

@@ -30,8 +30,10 @@ def even_places(data, rng):
             + block.targets.astype(np.float64) @ direction[n_features:]
         ) / np.sqrt(block.weights)
     order = np.argsort(score, kind="stable")
-    spread = 1e-9 * (1.0 + np.abs(score).max())
-    distinct = np.concatenate([[0], np.cumsum(np.diff(score[order]) > spread)])
+    # Each beside its neighbour: one target far out must not make all others equal.
+    ordered = score[order]
+    spread = 1e-9 * (1.0 + np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1])))
+    distinct = np.concatenate([[0], np.cumsum(np.diff(ordered) > spread)])
     place = np.empty(len(score))
     place[order] = ((distinct + 1) * _GOLDEN) % 1.0
     return place, int(distinct[-1]) + 1

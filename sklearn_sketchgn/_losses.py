@@ -85,9 +85,12 @@ class Loss:
         """Return the expected target at the outputs f."""
         return f
 
-    def variance(self, f):
-        """Return V so that noise has the variance s^2 V: the expected curvature, too."""
-        return np.ones_like(f)
+    def variance(self, expected):
+        """Return V so that noise about the expected target has the variance s^2 V.
+
+        It is the expected curvature, too.
+        """
+        return np.ones_like(expected)
 
     def without_outliers(self, squares, sample_weight):
         """Return squared errors with those of outliers replaced by typical ones."""
@@ -163,9 +166,9 @@ class Poisson(Loss):
         """Return the rate exp(f)."""
         return np.exp(np.clip(f, _LEAST_LOG, _LARGEST_LOG))
 
-    def variance(self, f):
+    def variance(self, expected):
         """Return the rate: the variance of a count is its mean, times the dispersion s^2."""
-        return self.expected(f)
+        return np.maximum(expected, np.exp(_LEAST_LOG))
 
     def formulas(self, f, y):
         """Return value, gradient and curvature; see :class:`Loss`."""

@@ -14,6 +14,7 @@ from ._plan import auto_batch_size
 from ._scaling import fit_moments
 from ._schedule import Outcome
 from ._streaming import WARM_UP, Stream
+from ._tables import row_blocks
 from ._training import AUTO_DAMPING, Training
 from ._training_data import training_data
 from ._validation import normalised_weights
@@ -71,19 +72,24 @@ def advance(stream, settings, X, y, weight, *, seed=None):
 
 
 def _refusal(X, y):
+    largest = max(np.abs(X[rows]).max() for rows in row_blocks(*X.shape))
     return ValueError(
         "partial_fit cannot follow this block: its inputs or targets differ from those before "
         "by so many orders of magnitude that weights or predictions overflow; got values up "
-        f"to {np.abs(X).max():.3g} in X and {np.abs(y).max():.3g} in y, expected units like "
+        f"to {largest:.3g} in X and {np.abs(y).max():.3g} in y, expected units like "
         "those of the blocks before. Start again with a clone of the estimator."
     )
 
 
 def _is_finite_on(X, coefs, intercepts):
     """Return whether a folded network and what it predicts for a block are finite."""
-    hidden = np.maximum(X.astype(np.float64) @ coefs[0] + intercepts[0], 0)
-    predicted = hidden @ coefs[1] + intercepts[1]
-    return bool(np.isfinite(predicted).all() and all(np.isfinite(c).all() for c in coefs))
+    if not all(np.isfinite(weights).all() for weights in coefs):
+        return False
+    for rows in row_blocks(X.shape[0], max(coefs[0].shape)):
+        hidden = np.maximum(X[rows].astype(np.float64) @ coefs[0] + intercepts[0], 0)
+        if not np.isfinite(hidden @ coefs[1] + intercepts[1]).all():
+            return False
+    return True
 
 
 def _advance(stream, settings, X, y, weight, seed):
@@ -187,7 +193,8 @@ def _with_alpha(stream, settings, training, data):
     units of the noise: it does not grow with the table, so a block can stand for the stream.
     """
     if settings.alpha is not None:
-        return replace(stream, alpha=settings.alpha, column_penalty=None)
+        # Nothing that rows have chosen: "auto" would begin anew.
+        return replace(stream, alpha=settings.alpha, column_penalty=None, alpha_rows=0, alpha_at=0)
     if len(data) < _LEAST_ROWS or stream.n_rows < 2 * stream.alpha_at:
         return stream
     training = replace(training, total_weight=data.weight)

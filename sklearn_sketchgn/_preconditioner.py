@@ -68,14 +68,18 @@ def factor_columns(columns, *, exact=False):
     """Return the preconditioner R of a QR of the columns, or None if they are rank-deficient.
 
     Squaring the condition number of the sketched matrix, as a Gram matrix does, would lose half
-    of the digits; with no ridge to hide behind they matter.
+    of the digits; with no ridge to hide behind they matter. A column depends on those before it
+    where these leave nothing of it but round-off, in whatever units it is.
     """
     if columns.shape[0] < columns.shape[1] or not np.isfinite(columns).all():
         return None
     (factor,) = qr(columns, mode="r", overwrite_a=True, check_finite=False)
     factor = np.asfortranarray(factor[: columns.shape[1]])  # else every solve would copy it
-    pivots = np.abs(np.einsum("ii->i", factor))
-    if pivots.min() <= max(columns.shape) * np.finfo(factor.dtype).eps * pivots.max():
+    size = np.abs(factor).max(axis=0)
+    if not size.all():
+        return None
+    left = np.abs(np.einsum("ii->i", factor)) / size / np.linalg.norm(factor / size, axis=0)
+    if left.min() <= max(columns.shape) * np.finfo(factor.dtype).eps:
         return None
     return Preconditioner(factor, lower=False, exact=exact)
 

@@ -445,7 +445,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if self.out_activation_ == "exp":
             out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
         np.clip(out, *self.target_bounds_, out=out)
-        tables = [out, standard_deviation(self, X)] if return_std else [out]
+        tables = [out, standard_deviation(self, X, out)] if return_std else [out]
         if X.dtype == np.float32 and all(_fits_float32(table) for table in tables):
             tables = [table.astype(np.float32) for table in tables]
         shape = len(out) if self._flat_target else out.shape
@@ -459,8 +459,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         -------
         sklearn.neural_network.MLPRegressor
             Predicts the same to round-off, but for rows and predictions outside of
-            ``input_bounds_`` and ``target_bounds_``, where it goes on linearly. Loads in skops
-            without a trust list and converts with the stock ONNX converter.
+            ``input_bounds_`` and ``target_bounds_``, where it goes on linearly, and in the shape
+            (n_samples,) for a single target. Loads in skops without a trust list, and the stock
+            ONNX converter takes it, but for ``loss="poisson"``; of k targets skl2onnx 1.20
+            returns the predictions in one column.
 
         Raises
         ------
@@ -569,7 +571,14 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         seed = int(rng.integers(2**31 - 1))
         n_rows = len(y) if whole is None else len(whole)
         self._stream = stream_after_fit(
-            x_moments, y_moments, n_rows, seed, folded, self.alpha_, self.column_penalty_
+            x_moments,
+            y_moments,
+            n_rows,
+            seed,
+            folded,
+            self.alpha_,
+            self.column_penalty_,
+            chosen=settings.alpha is None,
         )
         self._diagnose(X, scaling)
         return callbacks

@@ -7,6 +7,7 @@ but products with it.
 from math import ceil
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from ._blas import BLOCK_ELEMENTS, product
 
@@ -38,7 +39,8 @@ def sketch_rows(jacobian, sketch):
 def optional_form(sketch, name, dtype):
     """Return S in a form that not every sketch has, "to_sparse" or "column_blocks", or None."""
     method = getattr(sketch, name, None)
-    return None if method is None else method(dtype)
+    form = None if method is None else method(dtype)
+    return csr_array(form) if issparse(form) else form
 
 
 def _by_sparse_rows(jacobian, sketch):

@@ -1,5 +1,7 @@
 """A Jacobian whose rows are multiplied by the root of the curvature of a loss."""
 
+from scipy.sparse import csr_array
+
 from ._jacobian import Jacobian
 from ._row_sketch import optional_form
 
@@ -62,9 +64,11 @@ class _ScaledSketch:
 
     def to_sparse(self, dtype):
         scaled = optional_form(self.sketch, "to_sparse", dtype)
-        if scaled is not None:
-            scaled.data *= self.factor[scaled.indices]
-        return scaled
+        if scaled is None:
+            return None
+        # Not in place: it may be what the sketch holds.
+        data = scaled.data * self.factor[scaled.indices]
+        return csr_array((data, scaled.indices, scaled.indptr), shape=scaled.shape)
 
     def column_blocks(self, dtype):
         pieces = optional_form(self.sketch, "column_blocks", dtype)

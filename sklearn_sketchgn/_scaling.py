@@ -11,6 +11,10 @@ from ._tables import by_value, row_blocks
 #: A deviation below this counts as none: weights are divided by it, which may overflow.
 LEAST_DEVIATION = 1e-303
 
+# Targets count as at most so many deviations away, which is a number in float32. Only where the
+# deviation is a robust one are there any farther.
+_FARTHEST = 1e31
+
 
 @dataclass
 class Scaling:
@@ -56,6 +60,7 @@ class Scaling:
         for block in row_blocks(*y.shape):
             # Half first, as in the rows.
             centred = (0.5 * y[block] - 0.5 * self.y_mean) / self.y_scale * 2.0
+            np.clip(centred, -_FARTHEST, _FARTHEST, out=centred)
             targets[block] = centred * sqrt_weight[block, None]
         return targets
 

@@ -182,7 +182,10 @@ class Subproblem:
 
 
 def _checked(solver, result, size):
-    """Return a solver's result, after checking what a user's own solver may get wrong."""
+    """Return a solver's result, after checking what a user's own solver may get wrong.
+
+    Its message, which becomes the step's event, tells if it has not converged.
+    """
     shape = getattr(getattr(result, "step", None), "shape", None)
     if shape != (size,):
         found = f"a step of shape {shape}" if shape is not None else f"{type(result).__name__}"
@@ -190,7 +193,10 @@ def _checked(solver, result, size):
             f"{solver!r}.solve returned {found}; expected a SolveResult with a step of shape "
             f"({size},). Correct the `solver` strategy."
         )
-    return result
+    message = result.message or ""
+    if not result.converged and "not converged" not in message:
+        message = f"{message} not converged".strip()
+    return result if message == result.message else replace(result, message=message)
 
 
 def _transformed(rows, matrix):

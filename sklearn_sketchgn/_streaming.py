@@ -62,9 +62,12 @@ class Stream:
         return replace(self, folded=folded, steps=steps)
 
 
-def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty):
-    """Return the stream that goes on from a fit, whose rows count as seen."""
-    steps = [None] * len(folded)
+def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty, *, chosen):
+    """Return the stream that goes on from a fit, whose rows count as seen.
+
+    ``chosen`` tells whether they have chosen the penalty.
+    """
+    steps, chosen_by = [None] * len(folded), n_rows if chosen else 0
     return Stream(
         x,
         y,
@@ -73,8 +76,8 @@ def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty):
         folded,
         steps,
         alpha,
-        alpha_rows=n_rows,
-        alpha_at=n_rows,
+        alpha_rows=chosen_by,
+        alpha_at=chosen_by,
         column_penalty=np.append(column_penalty, 1.0),
     )
 

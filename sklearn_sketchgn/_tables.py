@@ -39,6 +39,8 @@ def row_blocks(n_rows, n_columns):
 
 def select_rows(table, index):
     """Return the rows of an index array; those of a memory-mapped array are not copied."""
+    if isinstance(table, SelectedRows):
+        return table.selected(index)
     return SelectedRows(table, index) if is_mapped(table) else table[index]
 
 
@@ -50,8 +52,15 @@ class SelectedRows:
         self.shape = (len(index), table.shape[1])
         self.dtype = table.dtype
 
+    def __len__(self):
+        return len(self._index)
+
     def __getitem__(self, index):
         return self._table[self._index[index]]
+
+    def selected(self, index):
+        """Return some of these rows, not read either."""
+        return SelectedRows(self._table, self._index[index])
 
 
 def by_value(function, weight):

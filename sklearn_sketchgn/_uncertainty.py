@@ -19,6 +19,7 @@ import numpy as np
 
 from ._blas import product
 from ._error_scale import fit_error_scale
+from ._folds import even_places
 from ._losses import LOSSES
 from ._members import combine
 from ._network import Network
@@ -95,7 +96,7 @@ class Uncertainty:
     log_weights: np.ndarray
     log_range: np.ndarray
 
-    def standard_deviation(self, X, coefs, intercepts):
+    def standard_deviation(self, X, predicted, coefs, intercepts):
         """Return the standard deviation for raw inputs in the units of y, shape (n, n_outputs)."""
         nothing = np.empty((0, 0))
         like = Network(nothing, nothing, nothing, self.train_output)
@@ -103,13 +104,15 @@ class Uncertainty:
         kernel = TangentKernel.of(network, self.n_members)
         loss = LOSSES[self.loss]()
         out = np.empty((X.shape[0], len(self.noise)))
+        unit = loss.target_scaling(self.scaling).y_scale
         with np.errstate(over="ignore", invalid="ignore"):
-            self._fill(out, X, network, kernel, loss)
+            self._fill(out, X, kernel, loss.variance(predicted / unit))
+            out *= unit
         # NaN comes from rows so far from the training rows that squares overflow.
         out[np.isnan(out)] = np.inf
-        return out * loss.target_scaling(self.scaling).y_scale
+        return out
 
-    def _fill(self, out, X, network, kernel, loss):
+    def _fill(self, out, X, kernel, variances):
         """Write the standard deviations in standardised units, block by block."""
         for start in range(0, len(out), BLOCK):
             block = slice(start, start + BLOCK)
@@ -118,13 +121,15 @@ class Uncertainty:
             coordinates = product(kernel(rows, self.inducing), self.projection)
             leverage = leverage_at(coordinates, self.eigenvalues, kernel.diagonal(rows), self.ridge)
             log_scale = np.clip(coordinates @ self.log_weights, *self.log_range)
-            variance = loss.variance(network.evaluate(rows))
+            variance = variances[block]
             spread = 1 + variance * leverage[:, None]
             out[block] = np.sqrt(self.noise * np.exp(log_scale) * variance * spread)
 
 
-def standard_deviation(model, X):
+def standard_deviation(model, X, predicted):
     """Return the standard deviation of a fitted estimator's predictions, shape (n, n_outputs).
+
+    ``predicted``, of the same shape, says how much counts vary; it is bounded where X is not.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def standard_deviation(model, X):
             f"return_std=True: this {type(model).__name__} has no standard deviation, because "
             f"{state}. Call `fit` again, with enough rows, or predict without `return_std`."
         )
-    return state.standard_deviation(X, model.coefs_, model.intercepts_)
+    return state.standard_deviation(X, predicted, model.coefs_, model.intercepts_)
 
 
 def fit_uncertainty(outcomes, data, validation, scaling, *, batch_size, rng, n_jobs):
@@ -195,12 +200,21 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
         TangentKernel.of(network, len(outcomes)),
         rows,
         held_out[chosen],
-        total,
+        total / _row_weight(data, rng),
         _curvature(network, rows, loss),
         rng,
     )
     judges, errors = judges.part(picked), errors[picked]
-    return _calibrated(posterior, judges, errors, network, loss, scaling, len(outcomes))
+    weights = judges.weights / _row_weight(judges, rng)
+    return _calibrated(posterior, judges, weights, errors, network, loss, scaling, len(outcomes))
+
+
+def _row_weight(data, rng):
+    """Return the mean weight of a distinct row, the unit in which rows are counted here.
+
+    So neither the unit of the weights nor a repetition of all rows matters.
+    """
+    return data.weight / even_places(data, rng)[1]
 
 
 def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
@@ -222,11 +236,11 @@ def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
     return held_out, judges, _expected_squares(network, predictions, data, held_out, judges, loss)
 
 
-def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
+def _calibrated(posterior, judges, weights, errors, network, loss, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
     coordinates, diagonal = posterior.images(judges)
     outputs = [network.evaluate(block.unweighted(block.rows)) for block in judges.blocks()]
-    variance = loss.variance(np.concatenate(outputs))
+    variance = loss.variance(loss.expected(np.concatenate(outputs)))
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
         product(coordinates, kept_vectors),
@@ -234,9 +248,9 @@ def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
         diagonal,
         variance,
         errors,
-        judges.weights,
+        weights,
     )
-    noise, log_weights, log_range = fit_error_scale(coordinates, errors / spread, judges.weights)
+    noise, log_weights, log_range = fit_error_scale(coordinates, errors / spread, weights)
     eigenvalues, vectors = posterior.whole
     return Uncertainty(
         loss=loss.name,
@@ -255,8 +269,8 @@ def _calibrated(posterior, judges, errors, network, loss, scaling, n_members):
 
 def _squares(values, data, loss):
     """Return squared errors in units of the variance that the loss expects of them."""
-    f = data.unweighted(values)
-    return (data.unweighted(data.targets) - loss.expected(f)) ** 2 / loss.variance(f)
+    expected = loss.expected(data.unweighted(values))
+    return (data.unweighted(data.targets) - expected) ** 2 / loss.variance(expected)
 
 
 def _curvature(network, data, loss):

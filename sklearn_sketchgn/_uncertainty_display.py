@@ -45,9 +45,9 @@ class UncertaintyDisplay:
     """
 
     def __init__(self, *, y_true, y_pred, y_std):
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.y_std = y_std
+        self.y_true = np.asarray(y_true)
+        self.y_pred = np.asarray(y_pred)
+        self.y_std = np.asarray(y_std)
 
     @classmethod
     def from_estimator(cls, estimator, X, y, *, kind="calibration", level=0.9, ax=None):
@@ -141,10 +141,11 @@ class UncertaintyDisplay:
             raise ValueError(f"level must be in [0, 1]; got {level}.")
         # Of level 1 everything is inside: not infinity times a deviation of 0.
         deviations = np.minimum(norm.ppf(0.5 + level / 2), np.finfo(np.float64).max)
-        error = np.abs(np.asarray(self.y_true) - self.y_pred)
-        with np.errstate(over="ignore"):
-            inside = error <= deviations[..., None] * self.y_std
-        return (inside | (level == 1)[..., None]).mean(axis=-1)
+        error = np.abs(self.y_true - self.y_pred)
+        # An infinite deviation has everything inside, at level 0, too.
+        with np.errstate(over="ignore", invalid="ignore"):
+            outside = error > deviations[..., None] * self.y_std
+        return (~outside | (level == 1)[..., None]).mean(axis=-1)
 
     def plot(self, *, kind="calibration", level=0.9, ax=None):
         """Plot.

@@ -545,10 +545,17 @@ MUTANTS = [
         "tests/test_penalty.py::test_the_sensitivity_is_the_derivative_of_the_trained_parameters",
     ),
     Mutant(
+        "rows equal beside one that is far out",
+        "_folds.py",
+        "1e-9 * (1.0 + np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1])))",
+        "1e-9 * (1.0 + np.abs(ordered).max())",
+        "tests/test_robustness.py::test_one_target_at_any_distance_is_held_off_by_the_huber_loss",
+    ),
+    Mutant(
         "copies of a row on both sides",
         "_folds.py",
-        "np.diff(score[order]) > spread",
-        "np.diff(score[order]) > -1",
+        "np.diff(ordered) > spread",
+        "np.diff(ordered) > -1",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
     ),
     # Linear algebra
@@ -560,10 +567,17 @@ MUTANTS = [
         "tests/test_preconditioner.py::test_gram_factor_applies_the_inverse",
     ),
     Mutant(
+        "rank by the units of columns",
+        "_preconditioner.py",
+        "/ size / np.linalg.norm(factor / size, axis=0)",
+        "/ size.max()",
+        "tests/test_fast_regression.py::test_rank_does_not_depend_on_the_units_of_columns",
+    ),
+    Mutant(
         "rank test left out",
         "_preconditioner.py",
-        "if pivots.min() <= max(columns.shape) * np.finfo(factor.dtype).eps * pivots.max():",
-        "if pivots.min() < 0:",
+        "if left.min() <= max(columns.shape) * np.finfo(factor.dtype).eps:",
+        "if left.min() < 0:",
         "tests/test_preconditioner.py::test_columns_without_full_rank_have_no_factor",
     ),
     Mutant(
@@ -763,6 +777,13 @@ MUTANTS = [
         'in ("interrupted", "callback")',
         'in ("interrupted",)',
         "tests/test_callbacks.py::test_a_callback_ends_all_members",
+    ),
+    Mutant(
+        "rows of a file read to select some of them",
+        "_tables.py",
+        "if isinstance(table, SelectedRows):",
+        "if False:",
+        "tests/test_training_data.py::test_views_of_a_file_are_recognised",
     ),
     Mutant(
         "export that shares its arrays",
@@ -1042,10 +1063,17 @@ MUTANTS = [
         "tests/test_error_scale.py::test_it_is_the_most_likely",
     ),
     Mutant(
+        "standard deviation by the unit of the weights",
+        "_uncertainty.py",
+        "return data.weight / even_places(data, rng)[1]",
+        "return 1.0",
+        "tests/test_uncertainty.py::test_the_unit_of_the_weights_does_not_matter",
+    ),
+    Mutant(
         "standard deviation in standardised units",
         "_uncertainty.py",
-        "return out * loss.target_scaling(self.scaling).y_scale",
-        "return out",
+        "            out *= unit\n",
+        "",
         "tests/test_uncertainty.py::test_scales_with_the_target",
     ),
     Mutant(
@@ -1118,6 +1146,20 @@ MUTANTS = [
         "column_penalty=np.append(column_penalty, 1.0),",
         "",
         "tests/test_partial_fit.py::test_columns_that_matter_less_are_penalised_more",
+    ),
+    Mutant(
+        "number for the penalty averaged with choices",
+        "_partial_fit.py",
+        "column_penalty=None, alpha_rows=0, alpha_at=0",
+        "column_penalty=None",
+        "tests/test_partial_fit.py::test_a_number_given_before_has_no_say_in_what_is_chosen",
+    ),
+    Mutant(
+        "number for the penalty of a fit averaged with choices",
+        "_streaming.py",
+        "n_rows if chosen else 0",
+        "n_rows",
+        "tests/test_partial_fit.py::test_a_number_given_before_has_no_say_in_what_is_chosen",
     ),
     Mutant(
         "penalty chosen by every block",

@@ -263,6 +263,8 @@ def test_copies_of_the_estimator(client, table):
     stored = pickle.loads(pickle.dumps(model))
     assert stored.client is None
     np.testing.assert_array_equal(stored.predict(X), model.predict(X))
+    with pytest.raises(ValueError, match="y has 3 outputs; expected 1 as in fit"):
+        model.score(collection(X), collection(X)[:, :3])
     copied = clone(model)
     assert copied.client is client and model.client is client
     assert not hasattr(copied, "coefs_")
@@ -296,6 +298,8 @@ BAD = {
     "objects": (untouchable((20, 3), ((5, 15), 3), object), Y_OK, None, ValueError, "dtype object"),
     "chunks": (X_OK, untouchable(20, ((6, 14),)), None, ValueError, r"\(5, 15\) and \(6, 14\)"),
     "lengths": (X_OK, untouchable(21, ((5, 16),)), None, ValueError, "different blocks of rows"),
+    "no columns": (X_OK[:, :0], Y_OK, None, ValueError, "X has no columns"),
+    "no targets": (X_OK, X_OK[:, :0], None, ValueError, "y has no columns"),
     "weight chunks": (X_OK, Y_OK, untouchable(20, ((20,),)), ValueError, "X and sample_weight"),
 }
 

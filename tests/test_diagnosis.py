@@ -69,7 +69,7 @@ def test_troubles_are_counted_and_come_with_advice():
     singular, unfinished = _diagnosis.troubles("schedule", len(events), events, 1e-4)
     assert singular.startswith("1 of 4 linear systems were singular")
     assert "`alpha` or `damping`" in singular
-    assert unfinished.startswith("conjugate gradient did not converge in 2 of 4 steps")
+    assert unfinished.startswith("`solver` did not converge in 2 of 4 steps")
     assert _diagnosis.troubles("schedule", 2, ["", "exact gram"], 1e-4) == []
     (reached,) = _diagnosis.troubles("max_iter", 7, 14 * [""], 1e-3)
     assert reached.startswith("max_iter=7 was reached before tol=0.001")

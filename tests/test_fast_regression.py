@@ -155,6 +155,26 @@ def test_dependent_columns_are_refused(kind, rng):
         fast_regression(A, np.ones(6), rng=0)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_rank_does_not_depend_on_the_units_of_columns(seed):
+    rng = np.random.default_rng(seed)
+    A = rng.standard_normal((200, 10))
+    units = np.logspace(-9, 9, 10)[rng.permutation(10)]
+    y = rng.standard_normal(10) * units
+    expected = np.linalg.solve(A.T @ A, y / units) / units
+    found = fast_regression(A * units, y, rng=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    A[:, seed % 10] = 1e3 * A[:, np.arange(10) != seed % 10].sum(axis=1)
+    with pytest.raises(LinAlgError, match="does not have full column rank"):
+        fast_regression(A, y, rng=0)
+
+
+@pytest.mark.parametrize(("unit", "dtype"), [(1e100, np.float64), (1e9, np.float32)])
+def test_residuals_of_large_numbers_do_not_overflow(unit, dtype, rng):
+    A = (unit * rng.standard_normal((300, 4))).astype(dtype)
+    np.testing.assert_allclose(fast_regression(A, A.T @ A.sum(axis=1), rng=0), 1, rtol=1e-4)
+
+
 def test_a_tolerance_that_was_missed_warns(rng):
     A = cases.ill_conditioned(500, 20, rng)
     with pytest.warns(ConvergenceWarning, match="expected tol=1.0e-13.*`oversampling`"):

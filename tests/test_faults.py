@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -276,10 +277,24 @@ def test_breakdowns_of_conjugate_gradient_are_counted(batch_size, monkeypatch):
 
     monkeypatch.setattr("sklearn_sketchgn.solvers._cg.conjugate_gradient", broken)
     model = quick(alpha=1.0, batch_size=batch_size, solver="cg")
-    with pytest.warns(ConvergenceWarning, match="conjugate gradient did not converge in"):
+    with pytest.warns(ConvergenceWarning, match="`solver` did not converge in"):
         model.fit(*ROWS)
     assert all("cg not converged" in event for event in model.history_["events"])
     assert model.score(*ROWS) >= 0
+
+
+@pytest.mark.parametrize("message", ["", None, "stopped early"])
+def test_a_solver_of_the_users_that_has_not_converged_is_told_of(message):
+    class Early(Direct):
+        def solve(self, state, rhs, ridge):
+            result = super().solve(state, rhs, ridge)
+            return replace(result, converged=False, message=message)
+
+    model = quick(alpha=1.0, solver=Early())
+    with pytest.warns(ConvergenceWarning, match=f"`solver` did not converge in {N_STEPS} of"):
+        model.fit(*ROWS)
+    expected = f"{message or ''} not converged".strip()
+    assert all(expected in event for event in model.history_["events"])
 
 
 def test_a_breakdown_without_ridge_is_solved_directly(monkeypatch):

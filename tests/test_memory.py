@@ -29,14 +29,14 @@ def file(n_rows, folder):
     return np.load(folder / "X.npy", mmap_mode="r")
 
 
-def peak(X, **parameters):
+def peak(X, method="fit", **parameters):
     """Return the most bytes that a short fit has allocated at a time, its table not counted."""
     y = np.random.default_rng(1).standard_normal(X.shape[0])
     # Nine steps: a tenth of them would be a step on all rows.
     model = SketchGNRegressor(**{"width": 8, "max_iter": 9, "random_state": 0, **parameters})
     tracemalloc.start()
     try:
-        model.fit(X, y)
+        getattr(model, method)(X, y)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -80,6 +80,14 @@ def test_a_wide_sparse_table_is_never_dense():
     X = sp.random(20_000, 5_000, 0.002, format="csr", random_state=0)
     # 800 MB as an array, 400 MB in float32.
     assert peak(X) < 150e6
+
+
+@pytest.mark.parametrize("make", [array, csr, file])
+def test_a_block_of_a_stream_takes_no_array_of_rows_by_neurons(make, small_blocks, tmp_path):
+    small, large = (
+        peak(make(n, tmp_path), "partial_fit", width=256, alpha=1.0) for n in (20_000, 40_000)
+    )
+    assert (large - small) / 20_000 < 4 * (N_FEATURES + 1) + 12 * 8
 
 
 def test_steps_on_all_rows_take_a_few_arrays_of_rows_by_neurons(tmp_path):

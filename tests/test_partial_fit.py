@@ -233,6 +233,16 @@ def test_columns_that_matter_less_are_penalised_more(friedman):
     np.testing.assert_allclose(fitted.partial_fit(X[256:300], y[256:300]).column_penalty_, before)
 
 
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+def test_a_number_given_before_has_no_say_in_what_is_chosen(first, friedman):
+    X, y = friedman[:2]
+    model = quick(width=8, alpha="auto", max_iter=20).partial_fit(X[:128], y[:128])
+    getattr(model.set_params(alpha=0.0), first)(X[:128], y[:128])
+    found = model.set_params(alpha="auto").partial_fit(X[128:192], y[128:192]).alpha_
+    assert 1e-6 <= found <= 1e4
+    assert found > 1e-3  # and not near to the number in the logarithm
+
+
 def test_a_penalty_is_in_units_of_all_weights_so_far(friedman):
     X, y = friedman[:2]
     model, heavier = (quick(width=8, alpha=alpha) for alpha in (1.0, 4.0))
@@ -406,6 +416,19 @@ def test_units_that_change_by_hundreds_of_orders_are_refused_or_followed(units, 
             np.testing.assert_array_equal(model.predict(X), before)
         else:
             assert np.isfinite(model.predict(unit * X)).all()
+
+
+def test_rows_without_weight_of_a_file_are_left_out(tmp_path, friedman):
+    X, y = friedman[:2]
+    np.save(tmp_path / "X.npy", X)
+    mapped, weight = np.load(tmp_path / "X.npy", mmap_mode="r"), np.arange(1000) % 7 > 0
+    kept = quick(width=8).partial_fit(X[weight], y[weight])
+    model = quick(width=8).partial_fit(mapped, y, weight * 1.0)
+    np.testing.assert_array_equal(model.predict(X), kept.predict(X))
+    np.save(tmp_path / "far.npy", 1e290 * X)
+    far = np.load(tmp_path / "far.npy", mmap_mode="r")
+    with pytest.raises(ValueError, match=r"cannot follow this block.*values up to \d.*e\+29"):
+        model.partial_fit(far, y, weight * 1e-300)
 
 
 @pytest.mark.parametrize("loss", ["poisson", "huber"])

@@ -172,3 +172,15 @@ def test_fewer_rows_than_columns(seed):
     # Noise, of which interpolation would give 1.4: fifteen judges find something in it by chance,
     # in some tables (docs/reliability.md).
     assert relative_error(X, rng.standard_normal(530), 30) <= 1.2
+
+
+@pytest.mark.parametrize("outlier", [2.0**31 - 1, 1e20, 1e300])
+def test_one_target_at_any_distance_is_held_off_by_the_huber_loss(outlier, rng):
+    X = rng.standard_normal((400, 3))
+    signal = X[:, 0] + np.sin(2 * X[:, 1])
+    y = signal + 0.1 * rng.standard_normal(400)
+    y[0] = outlier
+    model = SketchGNRegressor(32, loss="huber", random_state=0).fit(X, y)
+    mean, std = model.predict(X, return_std=True)
+    assert np.sqrt(np.mean((mean - signal)[1:] ** 2)) < 0.3
+    assert 0.05 < np.median(std) < 0.5

@@ -1,5 +1,7 @@
 """diag(c) J against a dense one: products, matrices and sketches."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,20 @@ def test_a_sparse_sketch_is_scaled_whichever_way_it_is_applied(rng, monkeypatch)
     for work in (0, 10**9):
         monkeypatch.setattr("sklearn_sketchgn._row_sketch._WORK_A_ROW", work)
         np.testing.assert_allclose(J.sketched_rows(S), expected, atol=1e-10)
+
+
+def test_a_sparse_sketch_may_come_by_columns_and_is_left_as_it_is(rng, monkeypatch):
+    monkeypatch.setattr("sklearn_sketchgn._row_sketch._WORK_A_ROW", 0)
+    arrays = cases.network_arrays(cases.ordinary_table, SHAPES[2], rng)
+    J = ScaledJacobian(Jacobian(*arrays), rng.uniform(0.1, 3.0, size=180))
+    S = CountSketch(nnz_per_column=2).draw(6, 180, rng)
+    kept = S.to_sparse(np.float64)
+    expected = J.sketched_rows(S)
+    for form in (kept, kept.tocsc()):
+        own = SimpleNamespace(shape=S.shape, to_sparse=lambda _, form=form: form)
+        before = form.toarray()
+        np.testing.assert_allclose(J.sketched_rows(own), expected, atol=1e-10)
+        np.testing.assert_array_equal(form.toarray(), before)
 
 
 def test_the_plain_jacobian_is_left_alone(rng):

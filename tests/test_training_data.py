@@ -124,6 +124,9 @@ def test_views_of_a_file_are_recognised(tmp_path, rng):
     assert not is_mapped(np.array(file))
     assert isinstance(select_rows(file, np.arange(3)), SelectedRows)
     assert isinstance(select_rows(np.array(file), np.arange(3)), np.ndarray)
+    again = select_rows(select_rows(file, np.arange(5, 50)), np.array([3, 1]))
+    assert isinstance(again, SelectedRows) and len(again) == 2
+    np.testing.assert_array_equal(again[:], file[[8, 6]])
 
 
 # Batches ------------------------------------------------------------------------------------------

@@ -84,13 +84,14 @@ def dense_deviation(model, X, y, X_test, weight):
     curvature = np.ones_like(predicted)
     if model.loss == "poisson":
         unit = np.exp(state.scaling.y_mean)
-        variance, curvature = np.exp(network.evaluate(rows)), np.exp(predicted)
+        variance = model.predict(X_test).reshape(len(rows), -1) / unit
+        curvature = np.exp(predicted)
     elif model.loss == "huber":
         threshold = model._resume[1][0].loss_function.threshold
         residual = np.abs(predicted - (y - state.scaling.y_mean) / unit)
         curvature = np.minimum(1, threshold / residual)
         assert curvature.min() < 0.9
-    A = J(scaled(X, weight * curvature.mean(axis=1)))
+    A = J(scaled(X, weight / weight.mean() * curvature.mean(axis=1)))
     precision = A.T @ A + state.ridge * np.eye(A.shape[1])
     B = J(rows)
     leverage = np.einsum("np,np->n", B, np.linalg.solve(precision, B.T).T)[:, None]
@@ -208,7 +209,7 @@ def test_the_correction_stays_within_its_range(fitted, diabetes):
 def test_weights_are_repetitions(parameters, seed):
     rng = np.random.default_rng(seed)
     X, y = rng.random((30, 4)), rng.random(30)
-    weight = rng.integers(0, 4, size=30)
+    weight = rng.integers(0, 8, size=30)
     repeated, repeated_y = np.repeat(X, weight, axis=0), np.repeat(y, weight)
     order = rng.permutation(len(repeated))
     X_test = rng.random((20, 4))
@@ -218,6 +219,35 @@ def test_weights_are_repetitions(parameters, seed):
         for data in ((X, y, weight), (repeated[order], repeated_y[order]))
     ]
     np.testing.assert_allclose(*stds, rtol=1e-5)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_the_unit_of_the_weights_does_not_matter(held_out, diabetes):
+    X, y = diabetes[0][:200], diabetes[1][:200]
+    weight = np.arange(200) % 3 + 1.0
+    validation = (diabetes[0][200:260], diabetes[1][200:260]) if held_out else (None, None)
+    model = quick(alpha="auto")
+
+    def deviations(unit):
+        weight_val = np.full(60, unit) if held_out else None
+        return model.fit(X, y, unit * weight, *validation, weight_val).predict(X, return_std=True)[
+            1
+        ]
+
+    expected = deviations(1.0)
+    for unit in (1 / 200, 3.9, 1e5):
+        np.testing.assert_allclose(deviations(unit), expected, rtol=1e-5)
+
+
+def test_counts_vary_by_the_rate_that_is_predicted(rng):
+    X = rng.standard_normal((400, 1))
+    model = quick(loss="poisson").fit(X, rng.poisson(np.exp(X[:, 0])))
+    # Both are beyond the bounds, where predictions stay, and the network does not.
+    for rows in ([[-8.0], [-20.0]], [[8.0], [20.0]]):
+        mean, std = model.predict(rows, return_std=True)
+        assert mean[0] == mean[1]
+        assert (std > 0.5 * np.sqrt(mean)).all()
+        assert 1 <= std[1] / std[0] < 10
 
 
 def test_predictions_do_not_depend_on_it(fitted, diabetes, monkeypatch):

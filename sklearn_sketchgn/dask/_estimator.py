@@ -269,6 +269,10 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         client = self.client_
         blocks = _inputs.raw_blocks(client, X, y, sample_weight)
         validate_data(self, _inputs.example_of(X), skip_check_array=True, reset=False)
+        if _inputs.n_columns(y) != self.n_outputs_:
+            raise ValueError(
+                f"y has {_inputs.n_columns(y)} outputs; expected {self.n_outputs_} as in fit."
+            )
         return _predictions.score(client, blocks, _predictions.lean_copy(self))
 
     def to_local(self):

@@ -71,7 +71,16 @@ def _check_column(y, name, dimensions):
         _check_rows(y, name)
 
 
+def n_columns(collection):
+    """Return the number of columns of a collection, 1 of one of a single dimension."""
+    if isinstance(collection, dd.DataFrame):
+        return len(collection.columns)
+    return collection.shape[1] if collection.ndim > 1 else 1
+
+
 def _check_numbers(collection, name):
+    if not n_columns(collection):
+        raise ValueError(f"{name} has no columns; expected at least one.")
     if isinstance(collection, dd.DataFrame):
         dtypes = {str(column): dtype for column, dtype in collection.dtypes.items()}
     else:
