@@ -7,6 +7,7 @@ import numpy as np
 from ._members import train_members
 from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
+from ._scaling import input_scale
 from ._training_data import training_data
 from ._uncertainty import fit_uncertainty
 
@@ -107,7 +108,8 @@ def with_late_columns(scaling, trainings, x_moments):
     if not scaling.x_inverse.any():
         return None, None
     mean = np.where(late, x_moments.mean, scaling.x_mean)
-    inverse = np.divide(1.0, x_moments.deviation, where=late, out=scaling.x_inverse.copy())
+    scale = input_scale(x_moments)
+    inverse = np.divide(1.0, scale, where=late, out=scaling.x_inverse.copy())
     scaling = replace(scaling, x_mean=mean, x_inverse=inverse)
     return scaling, [_without_columns(training, late) for training in trainings]
 

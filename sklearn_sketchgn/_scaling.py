@@ -11,6 +11,9 @@ from ._tables import by_value, row_blocks
 #: A deviation below this counts as none: weights are divided by it, which may overflow.
 LEAST_DEVIATION = 1e-303
 
+# The relative difference of its variance from that of two values by which a column has others.
+_TWO_VALUED = 1e-6
+
 # Targets count as at most so many deviations away, which is a number in float32. Only where the
 # deviation is a robust one are there any farther.
 _FARTHEST = 1e31
@@ -23,8 +26,8 @@ class Scaling:
     Attributes
     ----------
     x_mean, x_inverse : ndarray of shape (n_features,)
-        Mean and 1 / standard deviation of every column; the inverse is 0 for a constant column,
-        which removes it from the network.
+        Mean and 1 / scale of every column, see :func:`input_scale`; the inverse is 0 for a
+        constant column, which removes it from the network.
     y_mean, y_scale : ndarray of shape (n_outputs,)
         Mean and standard deviation of every target; the scale of a constant target is 1, or its
         size where that is smaller, beside which the network's round-off must not show.
@@ -165,8 +168,32 @@ def scaling_of(x, y, *, scale_inputs=True):
     y_scale = np.where(y.deviation > 0, y.deviation, np.where(size > LEAST_DEVIATION, size, 1.0))
     if not scale_inputs:
         return Scaling(np.zeros_like(x.mean), np.ones_like(x.mean), y.mean, y_scale)
-    x_inverse = np.divide(1.0, x.deviation, where=x.deviation > 0, out=np.zeros_like(x.mean))
+    scale = input_scale(x)
+    x_inverse = np.divide(1.0, scale, where=scale > 0, out=np.zeros_like(x.mean))
     return Scaling(x.mean, x_inverse, y.mean, y_scale)
+
+
+def input_scale(x):
+    """Return what inputs of these moments are divided by; 0 for constant columns.
+
+    The standard deviation, but of a column of two values half of their distance, which is never
+    less. Divided by its deviation, a category of one row in a hundred would be five times as far
+    from the others as one of every other row, and count as five times as likely to matter.
+
+    Parameters
+    ----------
+    x : Moments
+        Of the inputs.
+    """
+    varies = x.deviation > 0
+    # The variance is at most that of the two outermost values, (mean - least) (largest - mean).
+    share = np.ones_like(x.deviation)
+    # Half of each: the difference of two numbers near the largest float must not overflow.
+    half, mean = 0.5 * x.deviation, 0.5 * x.mean
+    for distance in (mean - 0.5 * x.least, 0.5 * x.largest - mean):
+        share *= np.divide(half, distance, where=varies & (distance > 0), out=np.zeros_like(half))
+    two_valued = varies & (share > 1 - _TWO_VALUED)
+    return np.where(two_valued, 0.5 * x.largest - 0.5 * x.least, x.deviation)
 
 
 def _weighted_moments(table, weight):

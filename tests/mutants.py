@@ -140,6 +140,20 @@ MUTANTS = [
         "tests/test_scaling.py::test_weighted_moments",
     ),
     Mutant(
+        "columns of two values divided by their deviation",
+        "_scaling.py",
+        "two_valued = varies & (share > 1 - _TWO_VALUED)",
+        "two_valued = np.zeros_like(varies)",
+        "tests/test_scaling.py::test_columns_of_two_values_are_two_apart",
+    ),
+    Mutant(
+        "all columns divided by half of their range",
+        "_scaling.py",
+        "two_valued = varies & (share > 1 - _TWO_VALUED)",
+        "two_valued = varies",
+        "tests/test_scaling.py::test_columns_of_two_values_are_two_apart",
+    ),
+    Mutant(
         "nearly constant columns scaled up",
         "_scaling.py",
         "deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)",

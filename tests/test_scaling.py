@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from sklearn_sketchgn import SketchGNRegressor
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._scaling import Moments, fit_moments, scaling_of
+from sklearn_sketchgn._scaling import Moments, fit_moments, input_scale, scaling_of
 from tests import cases, references
 
 
@@ -285,3 +286,25 @@ def test_the_scaling_of_a_table_is_that_of_its_moments(rng):
     raw = scaling_of(fit_moments(X, weight), fit_moments(y, weight), scale_inputs=False)
     np.testing.assert_array_equal(raw.x_inverse, np.ones(4))
     np.testing.assert_array_equal(raw.x_mean, np.zeros(4))
+
+
+@pytest.mark.parametrize("make", [np.asarray, csr_array], ids=["dense", "sparse"])
+@pytest.mark.parametrize("share", [0.003, 0.3, 0.5, 0.98])
+def test_columns_of_two_values_are_two_apart(share, make):
+    rare = np.arange(1000) < 1000 * share
+    X = np.column_stack([rare, 5e6 - 300.0 * rare, 0.25 * rare, np.arange(1000) % 3, rare * 0])
+    weight = 1.0 + np.arange(1000) % 2
+    y = np.zeros(1000)
+    moments = fit_moments(make(X), weight)
+    scaled = scaling_of(moments, fit_moments(y[:, None], weight)).scaled_rows(
+        X, np.ones(1000), np.float64, ones=0
+    )
+    np.testing.assert_allclose(np.ptp(scaled[:, :3], axis=0), 2.0)
+    np.testing.assert_allclose(weight @ scaled, 0, atol=1e-6)
+    # Of three values, or of one, by their deviation.
+    np.testing.assert_allclose(weight @ scaled[:, 3:] ** 2 / weight.sum(), [1.0, 0.0], atol=1e-12)
+
+
+def test_the_distance_of_two_values_near_the_largest_float():
+    X = np.array([[1e308], [-1e308], [1e308], [1e308]])
+    np.testing.assert_allclose(input_scale(fit_moments(X, np.ones(4))), 1e308)
