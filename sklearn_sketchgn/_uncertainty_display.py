@@ -142,10 +142,11 @@ class UncertaintyDisplay:
         # Of level 1 everything is inside: not infinity times a deviation of 0.
         deviations = np.minimum(norm.ppf(0.5 + level / 2), np.finfo(np.float64).max)
         error = np.abs(self.y_true - self.y_pred)
-        # An infinite deviation has everything inside, at level 0, too.
         with np.errstate(over="ignore", invalid="ignore"):
-            outside = error > deviations[..., None] * self.y_std
-        return (~outside | (level == 1)[..., None]).mean(axis=-1)
+            inside = error <= deviations[..., None] * self.y_std
+        # At level 0, too, where an infinite deviation is multiplied by 0.
+        inside |= np.isposinf(self.y_std)
+        return (inside | (level == 1)[..., None]).mean(axis=-1)
 
     def plot(self, *, kind="calibration", level=0.9, ax=None):
         """Plot.

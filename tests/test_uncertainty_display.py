@@ -98,6 +98,9 @@ def test_levels_of_a_coverage():
 def test_an_infinite_deviation_holds_everything():
     display = UncertaintyDisplay(y_true=[1.0, 2.0], y_pred=[1.0, 2.5], y_std=[np.inf, np.inf])
     np.testing.assert_array_equal(display.coverage([0.0, 0.9, 1.0]), [1.0, 1.0, 1.0])
+    # One that is no number holds nothing.
+    display = UncertaintyDisplay(y_true=[1.0, 2.0], y_pred=[1.0, 2.5], y_std=[np.nan, np.inf])
+    np.testing.assert_array_equal(display.coverage([0.0, 0.9]), [0.5, 0.5])
 
 
 def test_a_column_is_taken_as_one_target():
