@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._calibration import fit_uncertainty
 from ._members import train_members
 from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
 from ._scaling import input_scale
 from ._training_data import training_data
-from ._uncertainty import fit_uncertainty
 
 
 def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observers=(), whole=None):
@@ -41,7 +41,7 @@ def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observer
     outcomes : list of Outcome
         One a member.
     uncertainty : Uncertainty or str
-        See :func:`~._uncertainty.fit_uncertainty`.
+        See :func:`~._calibration.fit_uncertainty`.
     """
     settings = _with_batch_size(settings, rows, resume)
     data, validation = _scaled(settings, rows, held_out, scaling)

@@ -1078,7 +1078,7 @@ MUTANTS = [
     ),
     Mutant(
         "standard deviation by the unit of the weights",
-        "_uncertainty.py",
+        "_calibration.py",
         "return data.weight / even_places(data, rng)[1]",
         "return 1.0",
         "tests/test_uncertainty.py::test_the_unit_of_the_weights_does_not_matter",
@@ -1092,17 +1092,17 @@ MUTANTS = [
     ),
     Mutant(
         "errors of rows that were trained on",
-        "_uncertainty.py",
+        "_calibration.py",
         "return residuals + share * squares[held_out]",
         "return residuals",
         "tests/test_uncertainty.py::test_a_network_that_interpolates_knows_that_it_does_not_know",
     ),
     Mutant(
         "narrowest of the likely priors",
-        "_uncertainty.py",
+        "_calibration.py",
         "np.logspace(1, -1, 17)",
         "np.logspace(-1, 1, 17)",
-        "tests/test_uncertainty.py::test_of_likely_ridges_the_smallest_is_taken",
+        "tests/test_calibration.py::test_of_likely_ridges_the_smallest_is_taken",
     ),
     Mutant(
         "correction extrapolated",
@@ -1113,10 +1113,10 @@ MUTANTS = [
     ),
     Mutant(
         "correction in coordinates of the wrong basis",
-        "_uncertainty.py",
+        "_calibration.py",
         "log_weights=vectors.T @ log_weights",
         "log_weights=vectors @ log_weights",
-        "tests/test_uncertainty.py::test_the_correction_is_the_fitted_one",
+        "tests/test_calibration.py::test_the_correction_is_the_fitted_one",
     ),
     # Streams
     Mutant(

@@ -8,8 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_linnerud, make_friedman1
 
-from sklearn_sketchgn import SketchGNRegressor, _posterior, _rehearsal, _uncertainty
-from sklearn_sketchgn._error_scale import fit_error_scale
+from sklearn_sketchgn import SketchGNRegressor, _calibration, _rehearsal, _uncertainty
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 from tests import references
@@ -132,54 +131,6 @@ def test_against_the_full_jacobian(parameters, n_outputs, diabetes, rng):
     expected = dense_deviation(model, X, y, X_test, weight)
     np.testing.assert_allclose(plain.reshape(expected.shape), expected, rtol=1e-4)
     assert 1 < expected.max() / expected.min()
-
-
-@pytest.mark.parametrize("informative", [False, True])
-def test_of_likely_ridges_the_smallest_is_taken(informative, rng):
-    # Fifty rows whose squares say nothing of the ridge: the posterior is a point, whatever the
-    # prior. Or they are alike where the prior alone would make them differ by far.
-    coordinates = np.exp(2 * rng.standard_normal((50, 1)))
-    diagonal, errors = coordinates[:, 0] ** 2, rng.standard_normal((50, 1)) ** 2
-    eigenvalues = np.zeros(1) if informative else np.full(1, 1e12)
-    ridge, spread = _uncertainty._choose_ridge(
-        coordinates, eigenvalues, diagonal, np.ones((50, 1)), errors, np.ones(50)
-    )
-    # A ridge under which the prior deviation of f is 10 target deviations on an average row.
-    widest = diagonal.mean() * errors.mean() / 10**2
-    if informative:
-        assert ridge > 50 * widest
-        assert np.median(spread) < 1.1
-    else:
-        assert ridge == pytest.approx(widest)
-        np.testing.assert_allclose(spread, 1, rtol=1e-6)
-
-
-def test_the_correction_is_the_fitted_one(diabetes, monkeypatch):
-    # It is fitted in one basis of the span and kept in another.
-    judged = []
-
-    original = _uncertainty._calibrated
-
-    def calibrated(posterior, judges, *args):
-        judged.append(judges.unweighted(judges.rows))
-        return original(posterior, judges, *args)
-
-    def scale(coordinates, squares, weights):
-        found = fit_error_scale(coordinates, squares, weights)
-        judged.append(coordinates @ found[1])
-        return found
-
-    # With as many inducing rows as rows the two bases are one.
-    monkeypatch.setattr(_posterior, "_INDUCING", 20)
-    monkeypatch.setattr(_uncertainty, "_calibrated", calibrated)
-    monkeypatch.setattr(_uncertainty, "fit_error_scale", scale)
-    model = quick().fit(*diabetes)
-    state, (rows, expected) = model._uncertainty, judged
-    like = Network(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
-    network = state.scaling.unfold(like, model.coefs_, model.intercepts_)
-    coordinates = TangentKernel.of(network)(rows, state.inducing) @ state.projection
-    np.testing.assert_allclose(coordinates @ state.log_weights, expected, atol=1e-8)
-    assert np.ptp(expected) > 0.01
 
 
 def test_the_correction_stays_within_its_range(fitted, diabetes):
@@ -359,7 +310,7 @@ def test_validation_rows_are_used_instead_of_a_rehearsal(diabetes, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a rehearsal although there are validation rows")
 
-    monkeypatch.setattr(_uncertainty, "rehearse", refuse)
+    monkeypatch.setattr(_calibration, "rehearse", refuse)
     wide = quick().fit(
         X[:300], y[:300], X_val=X[300:], y_val=y[300:] + 500 * (-1) ** np.arange(142)
     )
@@ -487,7 +438,7 @@ def test_an_interrupt_keeps_the_model(diabetes, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_uncertainty, "rehearse", interrupt)
+    monkeypatch.setattr(_calibration, "rehearse", interrupt)
     model = quick(max_iter=5).fit(*diabetes)
     assert model.predict(diabetes[0]).shape == (len(diabetes[0]),)
     with pytest.raises(ValueError, match="because it was interrupted"):

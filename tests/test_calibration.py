@@ -1,0 +1,60 @@
+"""What the standard deviation is calibrated by: the ridge, and the basis of the correction."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes
+
+from sklearn_sketchgn import SketchGNRegressor, _calibration, _posterior
+from sklearn_sketchgn._error_scale import fit_error_scale
+from sklearn_sketchgn._network import Network
+from sklearn_sketchgn._tangent_kernel import TangentKernel
+
+
+@pytest.mark.parametrize("informative", [False, True])
+def test_of_likely_ridges_the_smallest_is_taken(informative, rng):
+    # Fifty rows whose squares say nothing of the ridge: the posterior is a point, whatever the
+    # prior. Or they are alike where the prior alone would make them differ by far.
+    coordinates = np.exp(2 * rng.standard_normal((50, 1)))
+    diagonal, errors = coordinates[:, 0] ** 2, rng.standard_normal((50, 1)) ** 2
+    eigenvalues = np.zeros(1) if informative else np.full(1, 1e12)
+    ridge, spread = _calibration._choose_ridge(
+        coordinates, eigenvalues, diagonal, np.ones((50, 1)), errors, np.ones(50)
+    )
+    # A ridge under which the prior deviation of f is 10 target deviations on an average row.
+    widest = diagonal.mean() * errors.mean() / 10**2
+    if informative:
+        assert ridge > 50 * widest
+        assert np.median(spread) < 1.1
+    else:
+        assert ridge == pytest.approx(widest)
+        np.testing.assert_allclose(spread, 1, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
+def test_the_correction_is_the_fitted_one(monkeypatch):
+    # It is fitted in one basis of the span and kept in another.
+    judged = []
+
+    original = _calibration._calibrated
+
+    def calibrated(posterior, judges, *args):
+        judged.append(judges.unweighted(judges.rows))
+        return original(posterior, judges, *args)
+
+    def scale(coordinates, squares, weights):
+        found = fit_error_scale(coordinates, squares, weights)
+        judged.append(coordinates @ found[1])
+        return found
+
+    # With as many inducing rows as rows the two bases are one.
+    monkeypatch.setattr(_posterior, "_INDUCING", 20)
+    monkeypatch.setattr(_calibration, "_calibrated", calibrated)
+    monkeypatch.setattr(_calibration, "fit_error_scale", scale)
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    model = SketchGNRegressor(width=8, max_iter=60, alpha=0.1, random_state=0).fit(X, y)
+    state, (rows, expected) = model._uncertainty, judged
+    like = Network(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
+    network = state.scaling.unfold(like, model.coefs_, model.intercepts_)
+    coordinates = TangentKernel.of(network)(rows, state.inducing) @ state.projection
+    np.testing.assert_allclose(coordinates @ state.log_weights, expected, atol=1e-8)
+    assert np.ptp(expected) > 0.01
