@@ -51,9 +51,11 @@ def load_table(path, table):
 
 
 def tables_in(path):
-    """Return the names of the tables in a folder: the nine in their order, where one is there."""
+    """Return the names of the tables in a folder: those of the nine first, in their order."""
     found = {file.stem for file in Path(path).glob("*.npz")}
-    return [t for t in TABLES if t in found] or sorted(found)
+    if not found:
+        raise SystemExit(f"no .npz tables in {path}")
+    return [*(t for t in TABLES if t in found), *sorted(found.difference(TABLES))]
 
 
 def default_splits(table, n_splits, full=False):

@@ -101,19 +101,19 @@ def profile(rows, name):
     return np.array([o / b if np.isfinite(o) else np.inf for o, b in zip(own, least, strict=True)])
 
 
-def envelope(record, clock):
-    """Return times and the least error so far, as steps."""
+def curve(record, clock, name):
+    """Return times and the least error so far of a fit; of ours the last errors of several fits."""
     order = np.argsort(record[clock], kind="stable")
-    seconds = np.array(record[clock])[order]
-    return seconds, np.minimum.accumulate(np.array(record["errors"])[order])
+    seconds, errors = np.array(record[clock])[order], np.array(record["errors"])[order]
+    return seconds, errors if name == OURS else np.minimum.accumulate(errors)
 
 
 def draw(axes, methods, clock, names):
-    """Draw the least error so far against time; of L-BFGS the fit that ends best."""
+    """Draw test error against time; of L-BFGS the fit that ends best."""
     for name in (n for n in names if n in methods):
         record = best_fit(methods[name])
         style = {"marker": "o", "markersize": 4, "linewidth": 2.2} if name == OURS else {}
-        axes.plot(*envelope(record, clock), color=COLOURS[name], label=LABELS[name], **style)
+        axes.plot(*curve(record, clock, name), color=COLOURS[name], label=LABELS[name], **style)
     axes.set(xscale="log", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -138,7 +138,7 @@ def save_plot(records, path, clock):
         limit(axes, methods, LABELS)
         axes.set_title(table, loc="left")
         axes.set_xlabel("seconds")
-        axes.set_ylabel("least test RMSE so far")
+        axes.set_ylabel("test RMSE")
     for axes, rival in zip(panels[3], ("mlp-adam", "mlp-lbfgs"), strict=False):
         rows = {t: times(m, targets(m)[rival], clock) for t, m in tables.items() if rival in m}
         for name in LABELS if rows else ():

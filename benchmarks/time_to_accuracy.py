@@ -152,6 +152,7 @@ def mlp_lbfgs(problem, trace, alpha):
         alpha=alpha,
         max_iter=ITERATIONS,
         max_fun=10 * ITERATIONS,
+        tol=0,
         random_state=problem.seed,
     )
     minimize = partial(scipy.optimize.minimize, callback=after_iteration)

@@ -71,7 +71,7 @@ ConvergenceDisplay.from_estimator(full)
 # ---------------------------
 #
 # Pass an axes, and the display draws its losses there and nothing else. Without momentum the
-# batches end higher; the steps on all rows make up for it here.
+# batches end higher, and the few steps on all rows do not make up for it.
 
 fig, ax = plt.subplots(layout="constrained")
 for momentum in (0.0, 0.5, 0.9):

@@ -95,9 +95,8 @@ print(f"\n{time.perf_counter() - begin:.0f} s in all")
 # Error against time
 # ------------------
 #
-# Lower is more accurate, further left is faster. The ridge regression is about as good as the
-# network (ahead on two of the tables) and far faster: they are nearly linear. Where yours is too,
-# keep the ridge.
+# Lower is more accurate, further left is faster. The ridge regression is within a few per cent of
+# the network and far faster: these tables are nearly linear. Where yours is too, keep the ridge.
 
 colours = {"RidgeCV": "0.55", "MLPRegressor": "tab:orange", "SketchGNRegressor": "tab:blue"}
 figure, axes = plt.subplots(

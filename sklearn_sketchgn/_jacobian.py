@@ -171,7 +171,9 @@ class Jacobian:
     def stable_rank(self):
         """Return ||X||_F^2 / ||X||_2^2, by how much the factor X stretches a neuron sketch."""
         rows = self.rows.astype(np.float64, copy=False)
-        eigenvalues = eigvalsh(product(rows.T, rows))
+        # The nonzero ones are those of the smaller product.
+        wide = rows.shape[1] > len(rows)
+        eigenvalues = eigvalsh(product(rows, rows.T) if wide else product(rows.T, rows))
         return float(eigenvalues.sum() / eigenvalues[-1]) if eigenvalues[-1] > 0 else 1.0
 
     def flips(self, hidden_weights):

@@ -1,13 +1,20 @@
 """Train several networks and average them into one."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Event
+from contextlib import contextmanager
+from threading import Event, Lock
+from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from threadpoolctl import threadpool_limits
 
 from ._schedule import train
+
+# The limit that all fits of the process have in common, and how many they are.
+_lock = Lock()
+_limit: Any = None
+_n_fits = 0
 
 
 def train_members(
@@ -83,7 +90,7 @@ def run_members(run, starts, *, n_jobs=None, on_interrupt=None):
     if len(starts) == 1:
         return [quiet(*starts[0])]
     n_threads = min(effective_n_jobs(n_jobs), len(starts))
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _one_blas_thread():
         if n_threads == 1:
             return [quiet(*start) for start in starts]
         # Not joblib's pool, which leaves its threads running when it is interrupted.
@@ -98,6 +105,27 @@ def run_members(run, starts, *, n_jobs=None, on_interrupt=None):
                     raise
                 on_interrupt()
             return [future.result() for future in futures]
+
+
+@contextmanager
+def _one_blas_thread():
+    """Give BLAS one thread until the last of the fits that run at a time has ended.
+
+    With a limit of its own, a fit that begins under another one's would restore that one.
+    """
+    global _limit, _n_fits
+    with _lock:
+        if _n_fits == 0:
+            _limit = threadpool_limits(limits=1, user_api="blas")
+        _n_fits += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _n_fits -= 1
+            if _n_fits == 0:
+                _limit.restore_original_limits()
+                _limit = None
 
 
 def combine(folded):

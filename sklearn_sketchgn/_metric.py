@@ -19,8 +19,8 @@ from ._blas import product
 #: fit takes 1.4 to 1.6 times as long, with 400 up to 3 times (measured while building).
 MOST_FEATURES = 200
 
-# Added to the eigenvalues of C, which are 1 on average: directions in which features vary less are
-# damped as if they varied about so much (measured while building; docs/algorithm.md).
+# Added to the eigenvalues of C, which are about 1 on average: directions in which features vary
+# less are damped as if they varied about so much (measured while building; docs/algorithm.md).
 _FLOOR = 0.01
 
 

@@ -173,6 +173,7 @@ def _training(settings, fill, scaling, stream, unit, network, step, rng):
         network=network,
         alpha=stream.alpha,
         damping=float(damping),
+        first_damping=np.nan,  # equal to none: a later fit has its own, whatever this block's is
         momentum=settings.momentum,
         solver=settings.solver,
         sketch=settings.sketch,

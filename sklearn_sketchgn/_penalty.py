@@ -42,7 +42,7 @@ _LARGEST_MOVE = log(10.0)
 # penalty does not matter early, and cannot return when it does (kin8nm: 0.075, with it 0.072).
 _LEAST_CORRELATION = 0.07
 
-# Adjustments of alpha in one cycle.
+# Adjustments of alpha in one cycle, at most.
 _ADJUSTMENTS = 16
 
 # What batches have in effect is believed up to so many times alpha. More says that the network was
@@ -64,7 +64,7 @@ class PenaltySearch:
     data : TrainingData
         All training rows.
     cycle_steps : int
-        Steps during which alpha is adjusted sixteen times.
+        Steps during which alpha is adjusted up to sixteen times.
 
     Attributes
     ----------

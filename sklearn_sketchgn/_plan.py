@@ -8,7 +8,8 @@ import numpy as np
 #: Steps of the batch phase under a given penalty.
 BATCH_STEPS = 1500
 
-#: Where alpha is searched for: the steps of a cycle of the search, and the most cycles.
+#: Where alpha is searched for: the steps of a cycle of the search, and the most cycles
+#: if ``max_iter`` is "auto".
 CYCLE_STEPS, MOST_CYCLES = 300, 10
 
 #: Then steps on batches of all rows: so many epochs, shared among the groups, but at least and at

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, get_blas_funcs, get_lapack_funcs, qr
+from scipy.linalg import LinAlgError, get_lapack_funcs, qr
+
+from ._blas import routine
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Preconditioner:
     def apply(self, vector):
         """Return (R'R)^-1 v."""
         # Not potrs, which treats one vector as a matrix: twice to four times as long.
-        (trsv,) = get_blas_funcs(("trsv",), (self.factor, vector))
+        trsv = routine("trsv", self.factor, vector)
         half = trsv(self.factor, vector, lower=self.lower, trans=not self.lower)
         return trsv(self.factor, half, lower=self.lower, trans=self.lower, overwrite_x=True)
 

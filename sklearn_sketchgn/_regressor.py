@@ -1,6 +1,7 @@
 """SketchGNRegressor: parameters, validation, fit and predict."""
 
 import warnings
+from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
@@ -33,7 +34,7 @@ from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
 from ._strategies import resolve_strategy
-from ._streaming import Stream, can_stream, check_stream, stream_after_fit
+from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
 from ._tables import select_rows
 from ._training import STOP_REASONS
 from ._training_data import check_all_rows, order_matters
@@ -101,7 +102,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         False is the paper's network: a fixed output layer of +-1 / sqrt(width), no biases, raw
         inputs (normalise the rows yourself).
     max_iter : "auto" or int, default="auto"
-        Total number of steps of both phases; a number gives nine tenths to the batches. "auto" is
+        Most steps of both phases together; a number gives nine tenths to the batches. "auto" is
         1200 to 5400 on batches if ``alpha`` is searched for, about 1500 if it is given (rounded to
         whole epochs, at least one), then at most 10 on all rows, fewer or none where they would
         cost more than half of 1500 batches; with ``batch_size=None`` at most 200. A sparse or
@@ -129,8 +130,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         targets with gross errors; targets are standardised by median and median absolute
         deviation.
     warm_start : bool, default=False
-        Continue from the last fit: its weights, scaling, penalty, damping and momentum.
-        ``alpha="auto"`` is not searched for again.
+        Continue from the last fit: its weights, scaling, penalty, damping (unless ``damping`` has
+        changed) and momentum. ``alpha="auto"`` is not searched for again.
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
     verbose : int, default=0
@@ -149,7 +150,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     target_bounds_ : ndarray of shape (2, n_outputs)
         Least and largest prediction: likewise for the targets.
     n_iter_ : int
-        Steps taken.
+        Steps taken (on the last block, in a stream).
     loss_ : float
         Last entry of ``loss_curve_``. (With held-out rows the network that is kept may be an
         earlier one. Where the mean of the targets is predicted it is the loss of that.)
@@ -174,7 +175,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     batch_size_ : int or None
         Rows of a batch.
     damping_ : float
-        Damping per unit of weight at the end.
+        Damping per unit of weight at the end; of a small block in a stream, more than asked for.
     sketch_ : Sketch
         The sketch that was used.
     solver_ : Solver
@@ -527,14 +528,14 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         loss_function.check_targets(y)
         if held_out is not None:
             loss_function.check_targets(held_out[1])
-        moments = fit_moments(X, weight), fit_moments(y, weight)
+        unit = settings.weight_unit
+        moments = [fit_moments(table, weight).in_weight_unit(unit) for table in (X, y)]
         scaling, resume = self._resumed(settings, moments[0], n_outputs)
         if resume:
-            moments = self._stream.x.widened(moments[0]), self._stream.y.widened(moments[1])
+            moments = going_on_from(self._stream, *moments)
         else:
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
-            moments = tuple(m.in_weight_unit(settings.weight_unit) for m in moments)
         rows = (X, y, weight)
         callbacks = self._train_and_keep(
             settings, given, rows, held_out, scaling, moments, rng, resume, flat
@@ -615,7 +616,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             alpha=number(self.alpha),
             damping=number(self.damping),
             batch_size=self.batch_size,
-            momentum=self.momentum,
+            # A numpy scalar would turn float32 vectors into float64 ones.
+            momentum=float(self.momentum),
             max_iter=number(self.max_iter),
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change if self.early_stopping else np.inf,
@@ -632,6 +634,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return np.random.default_rng(seed)
 
     def _hold_out(self, X, y, weight, rng):
+        if ceil(self.validation_fraction * len(y)) >= len(y):
+            raise ValueError(
+                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
+                f"no row to train on: got n_samples={len(y)} of positive weight. Lower "
+                "`validation_fraction`, pass `X_val` and `y_val`, or set early_stopping=False."
+            )
         kept, held_out = train_test_split(
             np.arange(len(y)),
             test_size=self.validation_fraction,

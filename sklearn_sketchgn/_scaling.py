@@ -14,6 +14,9 @@ LEAST_DEVIATION = 1e-303
 # The relative difference of its variance from that of two values by which a column has others.
 _TWO_VALUED = 1e-6
 
+# The largest sum of weights: two of them must not overflow.
+_LARGEST_WEIGHT = float(np.finfo(np.float64).max / 4)
+
 # Targets count as at most so many deviations away, which is a number in float32. Only where the
 # deviation is a robust one are there any farther.
 _FARTHEST = 1e31
@@ -110,7 +113,7 @@ class Moments:
 
     def in_weight_unit(self, unit):
         """Return the moments under weights that are ``unit`` times as large."""
-        return replace(self, weight=self.weight * unit)
+        return replace(self, weight=min(self.weight * unit, _LARGEST_WEIGHT))
 
     def widened(self, other):
         """Return the moments with a range that contains that of another table."""

@@ -204,6 +204,7 @@ def _start(settings, data, network, scaling, rng, resume):
         network=network,
         alpha=0.0 if settings.alpha is None else float(settings.alpha),
         damping=float(damping),
+        first_damping=settings.damping,
         momentum=settings.momentum,
         solver=settings.solver,
         sketch=settings.sketch,
@@ -218,7 +219,8 @@ def _start(settings, data, network, scaling, rng, resume):
     if resume is not None:
         if settings.alpha is None:
             training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
-        training.damping, training.growth = resume.damping, resume.growth
+        if settings.damping == resume.first_damping:
+            training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
         training.loss_function = resume.loss_function
         return training

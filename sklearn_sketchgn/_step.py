@@ -208,7 +208,8 @@ def _transformed(rows, matrix):
 
 def square(vector):
     """Return ||v||^2 with float64 accumulation."""
-    return inner(vector, vector)
+    vector = vector.astype(np.float64, copy=False)
+    return dot(vector, vector)
 
 
 def inner(vector, other):

@@ -82,6 +82,16 @@ def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty, *, chose
     )
 
 
+def going_on_from(stream, x, y):
+    """Return the moments of inputs and targets after a warm fit to rows of the moments x and y.
+
+    They know of all rows, also of columns that are constant in these; the weight is that of these,
+    as the next block is as new to the same rows fitted twice as it is to them fitted once.
+    """
+    pairs = ((stream.x, x), (stream.y, y))
+    return [replace(before.merged(now), weight=now.weight) for before, now in pairs]
+
+
 def can_stream(estimator):
     """Return True, or raise AttributeError for a loss that ``partial_fit`` does not exist for."""
     if estimator.loss != "squared_error":

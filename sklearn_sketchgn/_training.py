@@ -53,7 +53,8 @@ class Training:
     ``alpha`` is in the units of the user's weights, which are ``weight_unit`` times those of the
     data; ``damping`` is per unit of weight; ``growth`` is the factor by which Nielsen's rule raises
     it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase,
-    and ``metric`` that of the damping there, None for the plain norm. ``column_penalty`` is what
+    ``metric`` that of the damping there, None for the plain norm, and ``first_damping`` the damping
+    that was asked for, None for "auto". ``column_penalty`` is what
     alpha is multiplied by for the hidden weights of every column of the rows, None for 1.
     """
 
@@ -68,6 +69,7 @@ class Training:
     output_scale: np.ndarray
     weight_unit: float = 1.0
     adapt_damping: bool = True
+    first_damping: float | None = None
     loss_function: Any = field(default_factory=SquaredError)
     growth: float = 2.0
     previous_step: np.ndarray | None = None

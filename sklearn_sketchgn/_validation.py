@@ -111,9 +111,14 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"`X_val` and `y_val` must be given together; `{missing}` is None.")
-    X_val, y_val, weight, _ = validate_training_data(
-        estimator, X_val, y_val, sample_weight_val, reset=False
-    )
+    try:
+        X_val, y_val, weight, _ = validate_training_data(
+            estimator, X_val, y_val, sample_weight_val, reset=False
+        )
+    except (TypeError, ValueError) as error:
+        # It calls them X and y, as those that the estimator is trained on are called.
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"`X_val`, `y_val` or `sample_weight_val`: {error}") from error
     if y_val.shape[1] != n_outputs:
         raise ValueError(f"`y_val` has {y_val.shape[1]} outputs; expected {n_outputs} as in `y`.")
     return X_val, y_val, normalised_weights(weight)[0]

@@ -71,8 +71,8 @@ MUTANTS = [
     Mutant(
         "a product in the larger dtype, lost where it should go to a smaller one",
         "_blas.py",
-        "(left, right) if out is None else (out,)",
-        "(left, right)",
+        'if out is None else routine("gemm", out, out)',
+        "",
         "tests/test_blas.py::test_the_dtype_of_out_counts",
     ),
     Mutant(
@@ -503,6 +503,13 @@ MUTANTS = [
         "tests/test_estimator.py::test_validation_rows_of_the_user",
     ),
     Mutant(
+        "damping of a warm start as before, whatever is asked for",
+        "_schedule.py",
+        "        if settings.damping == resume.first_damping:\n",
+        "        if True:\n",
+        "tests/test_estimator.py::test_a_warm_start_takes_another_damping",
+    ),
+    Mutant(
         "damping forgotten by a warm start",
         "_schedule.py",
         "training.damping, training.growth = resume.damping, resume.growth",
@@ -781,9 +788,16 @@ MUTANTS = [
     Mutant(
         "threads of BLAS not limited",
         "_members.py",
-        'with threadpool_limits(limits=1, user_api="blas"):',
-        "with threadpool_limits(limits=None):",
+        'threadpool_limits(limits=1, user_api="blas")',
+        "threadpool_limits(limits=None)",
         "tests/test_members.py::test_members_train_with_one_blas_thread_each",
+    ),
+    Mutant(
+        "threads of BLAS given back by the first fit that ends",
+        "_members.py",
+        "            _n_fits -= 1\n            if _n_fits == 0:",
+        "            _n_fits -= 1\n            if _limit is not None:",
+        "tests/test_members.py::test_fits_that_overlap_leave_blas_its_threads",
     ),
     Mutant(
         "callback that ends the first member only",
@@ -1119,6 +1133,20 @@ MUTANTS = [
         "tests/test_calibration.py::test_the_correction_is_the_fitted_one",
     ),
     # Streams
+    Mutant(
+        "damping of a small block for the fit that follows",
+        "_partial_fit.py",
+        "first_damping=np.nan,",
+        "first_damping=settings.damping,",
+        "tests/test_partial_fit.py::test_a_warm_start_is_not_damped_as_a_small_block_is",
+    ),
+    Mutant(
+        "stream that forgets columns that only a warm start saw vary",
+        "_streaming.py",
+        "before.merged(now), weight=now.weight",
+        "before, weight=now.weight",
+        "tests/test_partial_fit.py::test_a_column_that_a_warm_start_has_learnt_may_be_constant_in_a_block",
+    ),
     Mutant(
         "small blocks damped less",
         "_partial_fit.py",

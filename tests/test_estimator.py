@@ -408,6 +408,37 @@ def test_warm_starts_of_one_step_are_one_fit_of_several(solver, train_output, di
     np.testing.assert_allclose(losses[-1], whole.loss_, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "first"),
+    [(0.04, 7.0, 7.0), (0.04, 0, 0.0), (0, 0.5, 0.5), (0.5, "auto", 0.04)],
+)
+def test_a_warm_start_takes_another_damping(before, after, first, diabetes):
+    X, y = diabetes
+    common = {"batch_size": None, "alpha": 1.0, "max_iter": 3, "warm_start": True}
+    model = quick(damping=before, **common).fit(X, y)
+    model.set_params(damping=after).fit(X, y)
+    assert model.history_["damping"][0] == first
+
+
+def test_a_numpy_scalar_of_momentum_is_a_number(diabetes):
+    X, y = diabetes
+    model, other = (
+        quick(momentum=momentum, batch_size=64, max_iter=20).fit(X, y)
+        for momentum in (0.9, np.float64(0.9))
+    )
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+
+
+@pytest.mark.parametrize(("n_samples", "fraction"), [(1, 0.1), (2, 0.9)])
+def test_early_stopping_needs_rows_to_train_on(n_samples, fraction, diabetes):
+    X, y = diabetes
+    model = quick(early_stopping=True, validation_fraction=fraction)
+    with pytest.raises(
+        ValueError, match=rf"validation_fraction={fraction} leaves no row .* n_samples={n_samples}"
+    ):
+        model.fit(X[:n_samples], y[:n_samples])
+
+
 def test_warm_start_refuses_another_network(diabetes):
     X, y = diabetes
     model = quick(warm_start=True).fit(X, y)

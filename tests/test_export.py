@@ -123,8 +123,8 @@ def test_names_of_the_trust_list_exist():
 @pytest.mark.parametrize("load", [load_diabetes, load_linnerud])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the converter's own imports
 def test_onnx_predicts_the_same_within_float32(load, parameters):
-    skl2onnx = pytest.importorskip("skl2onnx")
-    onnxruntime = pytest.importorskip("onnxruntime")
+    skl2onnx = pytest.importorskip("skl2onnx", exc_type=ModuleNotFoundError)
+    onnxruntime = pytest.importorskip("onnxruntime", exc_type=ModuleNotFoundError)
     model, X = fitted(load, **parameters)
     X = X.astype(np.float32)
     onnx = skl2onnx.to_onnx(model.to_mlp_regressor(), X[:1])

@@ -191,6 +191,18 @@ def test_stable_rank():
     assert J.stable_rank() == 1.0
 
 
+def test_the_stable_rank_of_wide_rows_costs_no_square_of_their_columns(rng):
+    rows = rng.standard_normal((4, 3000))
+    J = Jacobian(rows, np.ones((2, 3000)), np.ones((2, 1)))
+    tracemalloc.start()
+    found = J.stable_rank()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    values = np.linalg.svd(rows, compute_uv=False) ** 2
+    assert found == pytest.approx(values.sum() / values[0])
+    assert peak < 1e6  # bytes; the square of the columns takes 72 MB
+
+
 def test_a_shared_fixed_output_layer_gives_exact_float32_counts(rng):
     # With a = +-1 the products A A' count neurons that are active together.
     rows, hidden, _ = cases.network_arrays(cases.ordinary_table, cases.Shape(40, 3, 200, 1), rng)

@@ -6,7 +6,7 @@ from sklearn.datasets import load_diabetes
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_sketchgn import Direct, SketchGNRegressor
-from sklearn_sketchgn._members import combine
+from sklearn_sketchgn._members import _one_blas_thread, combine
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -102,3 +102,18 @@ def test_warm_start_continues_every_member():
     whole, _ = fit(n_members=2, batch_size=None, damping=0.1, max_iter=4, tol=0.0)
     model.fit(X, load_diabetes(return_X_y=True)[1])
     np.testing.assert_allclose(model.predict(X), whole.predict(X), rtol=1e-6)
+
+
+def test_fits_that_overlap_leave_blas_its_threads():
+    def threads():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before, first, second = threads(), _one_blas_thread(), _one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(threads()) == {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
+        assert set(before) == {2}

@@ -9,6 +9,7 @@ from sklearn.datasets import make_friedman1
 
 from sklearn_sketchgn import SketchGNRegressor, _partial_fit
 from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._training import AUTO_DAMPING
 from tests import cases
 
 # A damping that no step can move against: what is left of a call is the update of the scaling.
@@ -171,6 +172,39 @@ def test_a_fit_starts_again(friedman):
     fresh = quick(max_iter=20).fit(X[:300], y[:300])
     again = streamed(quick(max_iter=20), X, y, 100).fit(X[:300], y[:300])
     np.testing.assert_array_equal(fresh.predict(X), again.predict(X))
+
+
+def test_a_warm_start_is_not_damped_as_a_small_block_is(friedman):
+    X, y = friedman[:2]
+    model = quick(warm_start=True, alpha=0.01)
+    for rows in (slice(0, 300), slice(300, 301)):
+        model.partial_fit(X[rows], y[rows])
+    assert model.damping_ > 1
+    model.set_params(max_iter=20).fit(X[:300], y[:300])
+    assert model.history_["damping"][0] == AUTO_DAMPING
+
+
+def test_a_column_that_a_warm_start_has_learnt_may_be_constant_in_a_block(rng):
+    X = rng.standard_normal((300, 3))
+    y = X[:, 0] + 3 * X[:, 2]
+    first = X.copy()
+    first[:, 2] = 1.0
+    model = quick(warm_start=True, alpha=0.01, max_iter=100).fit(first, X[:, 0])
+    model.fit(X, y)
+    assert model.score(X, y) > 0.99
+    model.partial_fit(first[:50], X[:50, 0] + 3)
+    assert model.score(X, y) > 0.98
+
+
+def test_fitting_the_same_rows_again_counts_them_once(friedman):
+    X, y = friedman[:2]
+    model = quick(warm_start=True, alpha=0.01, max_iter=5)
+    once = model.fit(X, y)._stream
+    again = model.fit(X, y)._stream
+    for before, now in ((once.x, again.x), (once.y, again.y)):
+        assert now.weight == before.weight
+        np.testing.assert_allclose(now.mean, before.mean, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(now.deviation, before.deviation, rtol=1e-12)
 
 
 def test_a_warm_start_goes_on_from_the_last_block(friedman):

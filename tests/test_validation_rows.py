@@ -73,3 +73,11 @@ def test_the_validation_loss_is_half_the_mean_squared_error(tables):
     # The initial network predicts the mean of the training targets.
     start = np.mean((y_val - y.mean()) ** 2) / 2
     assert plain.validation_loss_curve_[0] == pytest.approx(start, rel=1e-6)
+
+
+def test_errors_of_validation_rows_name_them(rng):
+    X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
+    with pytest.raises(
+        ValueError, match="`X_val`, `y_val` or `sample_weight_val`: X has 2 features"
+    ):
+        SketchGNRegressor(width=8, max_iter=5).fit(X, y, X_val=X[:, :2], y_val=y)

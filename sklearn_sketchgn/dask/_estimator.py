@@ -13,6 +13,7 @@ from .._network import Network
 from .._plan import BATCH_STEPS, auto_batch_size
 from .._regressor import SketchGNRegressor
 from .._scaling import scaling_of
+from .._streaming import going_on_from
 from .._validation import validate_validation_data
 from . import _inputs, _predictions
 from ._raw_table import RawTable
@@ -326,7 +327,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         X_sample, y_sample, weight = raw.sample(size, [entropy, _SAMPLE_KEY])
         scaling, resume = self._resumed(settings, raw.x, n_outputs)
         if resume:
-            moments = self._stream.x.widened(raw.x), self._stream.y.widened(raw.y)
+            moments = going_on_from(self._stream, raw.x, raw.y)
         else:
             moments = raw.x, raw.y
             scaling = scaling_of(*moments, scale_inputs=self.train_output)

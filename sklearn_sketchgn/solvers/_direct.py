@@ -60,7 +60,7 @@ class Direct(Solver):
         """Form the exact matrix of the smaller side; see :class:`Solver`."""
         dual = jacobian.shape[0] <= jacobian.shape[1]
         matrix = jacobian.lower_gram() if dual else jacobian.lower_normal()
-        return _DirectState(jacobian, matrix, np.einsum("ii->i", matrix).copy(), dual)
+        return _DirectState(jacobian, matrix, matrix.diagonal().copy(), dual)
 
     def solve(self, state, rhs, ridge):
         """Factor and solve; see :class:`Solver`."""
