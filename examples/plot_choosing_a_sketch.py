@@ -88,7 +88,7 @@ for kind in matrices:
 # Iterations follow from the size of the sketch
 # ---------------------------------------------
 #
-# On the benign matrix all four need about the same number of iterations, at most that of the formula
+# On the benign matrix all four need about the same number of iterations, at most the formula's
 # :math:`\ln(2 / \mathtt{tol}) / \ln\sqrt\gamma` for an oversampling :math:`\gamma`. On the coherent
 # one the classical CountSketch, with one nonzero in a column, needs several times as many: where
 # two heavy rows fall onto the same row of the sketch, one of them is lost. Eight nonzeros spread

@@ -488,3 +488,14 @@ def test_the_sketched_jacobian_is_the_sum_of_its_parts(rng, coordinates):
     J = np.stack([dense.matvec(e) for e in np.eye(dense.shape[1])], axis=1)
     expected = parts[0] @ J[:100] + parts[1] @ J[100:]
     np.testing.assert_allclose(problem.jacobian.sketched_rows(drawn), expected, atol=1e-12)
+
+
+def test_too_few_rows_to_sketch_without_a_ridge(client, table):
+    X, y, _ = table
+    fits = []
+    for solver in ("cg", "direct"):
+        model = DaskSketchGNRegressor(
+            client=client, **{**FEW, "width": 60, "alpha": 0, "damping": 0, "solver": solver}
+        )
+        fits.append(model.fit(collection(X), collection(y)).predict(X))
+    np.testing.assert_allclose(*fits, rtol=1e-3, atol=1e-3 * y.std())

@@ -139,7 +139,8 @@ class CG(Solver):
     def _factor(self, state, ridge):
         """Return a preconditioner for the Jacobian of ``state``, None if there is none.
 
-        There is none for a matrix that is not finite or, with ``ridge=0``, not of full rank.
+        There is none for a matrix that is not finite or, with ``ridge=0``, not of full rank or with
+        too few rows to sketch that are on a cluster, never in one place.
         """
         jacobian = state.jacobian
         dual = jacobian.shape[0] <= jacobian.shape[1]
@@ -148,28 +149,31 @@ class CG(Solver):
         if exact and ridge > 0:
             lower = jacobian.lower_gram() if dual else jacobian.lower_normal()
             return _factor_or_none(lower, ridge, exact=True)
+        if exact and getattr(state.sketch, "in_parts", False):
+            return None
         if exact:
             sketch = eye_array(axis, dtype=jacobian.dtype, format="csr")
         else:
             sketch = draw_checked(state.sketch, size, axis, state.rng)
         if dual and ridge > 0:
             lower = jacobian.sketched_gram(sketch)
-            self._check_product(lower, state)
+            self._check_product(lower, sketch, state)
             return _factor_or_none(lower, ridge)
         columns = jacobian.sketched_columns(sketch) if dual else jacobian.sketched_rows(sketch)
-        self._check_product(columns, state)
+        self._check_product(columns, sketch, state)
         if ridge == 0:
             return factor_columns(columns, exact=exact)
         lower = np.zeros((side, side), dtype=jacobian.dtype, order="F")
         add_outer(lower, columns.T)
         return _factor_or_none(lower, ridge)
 
-    def _check_product(self, sketched, state):
+    def _check_product(self, sketched, drawn, state):
         """Blame the sketch for a useless product, unless the Jacobian is nearly as useless.
 
-        Where the exact matrix is close to overflow, a good sketch may go beyond.
+        Where the exact matrix is close to overflow, a good sketch may go beyond. And its signs may
+        cancel all of a matrix with few entries, as they do not with one of random numbers.
         """
-        if np.isfinite(sketched).all() and sketched.any():
+        if np.isfinite(sketched).all() and (sketched.any() or _is_not_zero(drawn)):
             return
         info = np.finfo(sketched.dtype)
         # No entry of a positive semi-definite matrix exceeds its diagonal.
@@ -187,6 +191,12 @@ class CG(Solver):
                     f"{name!r} of CG must be {'an int' if kind is Integral else 'a finite number'} "
                     f">= {least}; got {value!r}."
                 )
+
+
+def _is_not_zero(drawn):
+    if not hasattr(drawn, "__matmul__"):  # drawn in parts, where the rows are
+        return False
+    return bool(np.any(drawn @ np.random.default_rng(0).standard_normal((drawn.shape[1], 1))))
 
 
 def _factor_or_none(lower, ridge, *, exact=False):

@@ -154,3 +154,14 @@ def test_oversampling_falls_where_the_sketch_would_not_fit(monkeypatch, rng):
     assert _sketch_plan(J, False, 4.0)[2] == 4 * J.shape[1]
     monkeypatch.setattr("sklearn_sketchgn.solvers._cg._SKETCH_BYTES", 8 * 3 * J.shape[1] ** 2)
     assert _sketch_plan(J, False, 4.0)[2] == 2 * J.shape[1]
+
+
+@every_sketch
+def test_a_sketch_whose_signs_cancel_two_equal_rows_is_not_blamed(sketch, rng):
+    # S of one row: +-1 +-1 is zero for half of the draws of signs.
+    J = Jacobian(np.ones((2, 1)), np.ones((1, 1)), np.ones((1, 1)), train_output=False)
+    solver = CG(oversampling=1.0)
+    for _ in range(20):
+        state = solver.prepare(J, sketch=sketch, rng=rng)
+        result = solver.solve(state, np.ones(2), 0.1)
+        np.testing.assert_allclose(result.step, 2 / 2.1, rtol=1e-5)

@@ -269,9 +269,10 @@ def test_a_sketch_is_not_blamed_where_the_matrix_itself_nearly_overflows(entry, 
     extreme = np.float32((size / float(largest)) ** 0.5) * output
     state = _CGState(Jacobian(rows, hidden, extreme, train_output=False), CountSketch(), rng)
     sketched = np.full((3, 3), entry, dtype=np.float32)
-    CG()._check_product(sketched, state)
+    drawn = np.zeros((3, 3))
+    CG()._check_product(sketched, drawn, state)
     with pytest.raises(ValueError, match="CountSketch.* gave .* for a finite matrix"):
-        CG()._check_product(sketched, _CGState(J, CountSketch(), rng))
+        CG()._check_product(sketched, drawn, _CGState(J, CountSketch(), rng))
 
 
 class Broken(Sketch):
