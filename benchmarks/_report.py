@@ -134,11 +134,11 @@ def print_summary(cells, ours, tables):
         errors = compare(cells, ours, others, tables, "rmse")
         if not len(errors):
             continue
-        times = 1 / compare(cells, ours, others, tables, "fit_seconds")
+        times = compare(cells, ours, others, tables, "fit_seconds")
         print(
             f"  {label:39s} at or below on {np.sum(errors <= 1)} of {len(errors)} tables;"
             f" error ratio {geometric_mean(errors):.3f} (worst {errors.max():.2f}),"
-            f" {geometric_mean(times):.1f} times faster"
+            f" {geometric_mean(times):.2g} times the seconds"
         )
     have = [t for t in tables if (ours, t) in cells and t in PUBLISHED]
     if not have:

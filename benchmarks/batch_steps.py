@@ -140,7 +140,7 @@ def main():
             f" {record['product_share_of_peak']:8.0%} {record['rest_over_products']:16.2f}",
             flush=True,
         )
-    content = {"environment": environment([options.out.name]), "records": records}
+    content = {"environment": environment([str(options.out)]), "records": records}
     options.out.write_text(json.dumps(content, indent=1))
 
 

@@ -198,7 +198,7 @@ def main():
             continue
         records[method] = record
         print(f"{method}: {record['steps'][-1]} iterations, {record['ended']}", flush=True)
-        content = {"environment": environment([args.out.name]), "records": records}
+        content = {"environment": environment([str(args.out)]), "records": records}
         args.out.write_text(json.dumps(content))
     order = [m for m in (*TABLE, *PEERS) if m in records]
     print_report({m: records[m] for m in order})

@@ -54,7 +54,8 @@ for where in (1.0, 5.0, 9.0, 13.0):
 # linear, and its bends between 4 and 6 have gathered at a few places. Up to the first bend and
 # beyond the last it goes on along the lines that the data on either side determine, and is as
 # sure as a straight line through these data would be. On the pieces between them there is no data
-# at all. Several members (``n_members=4``) have their bends at different places, and smooth the
+# at all. The thin spike near 7 is such a piece, too: two bends 0.004 apart with no row between
+# them. Several members (``n_members=4``) have their bends at different places, and smooth the
 # jumps a little.
 
 figure, (left, right) = plt.subplots(
@@ -69,7 +70,7 @@ for start, stop in ((-4, 0), (4, 6), (10, 14)):
     left.axvspan(start, stop, color="tab:orange", alpha=0.12, lw=0)
 left.text(5, -2.7, "no data", ha="center", color="tab:orange", weight="bold")
 left.set(xlabel="x", ylabel="target", ylim=(-3, 8), xlim=(-4, 14))
-left.set_title("Wide where it is noisy, and wider outside of the data")
+left.set_title("Wide where it is noisy, and where there is no data")
 left.legend(loc="upper left", frameon=False)
 UncertaintyDisplay.from_estimator(model, X_unseen, y_unseen, ax=right)
 figure.savefig("plot_uncertainty.png", dpi=100)

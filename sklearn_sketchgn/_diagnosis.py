@@ -6,8 +6,10 @@ from scipy.sparse import issparse
 from . import _sparse
 from ._tables import dense, row_blocks
 
-# Deviations from the mean beyond which a value is reported.
-_FAR = 100
+# Deviations from the mean beyond which a value is reported. Among n rows none is farther than
+# sqrt(n), so where these are enough to tell, one that is nearly so far is reported, too: it alone
+# makes four fifths of the variance.
+_FAR, _OF_FARTHEST, _ENOUGH_ROWS = 100, 0.9, 50
 
 
 def diagnose(X, scaling, coefs, intercepts, names=None):
@@ -39,7 +41,10 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
             "may do as well or better"
         )
     farthest = largest_deviations(X, scaling)
-    for column in np.flatnonzero(farthest > _FAR):
+    far = _FAR
+    if X.shape[0] >= _ENOUGH_ROWS:
+        far = min(far, _OF_FARTHEST * X.shape[0] ** 0.5)
+    for column in np.flatnonzero(farthest > far):
         # A rare category is far out by its nature, and no transformation changes that.
         if _has_three_values(X, column):
             name = column if names is None else f"{column} ({names[column]!r})"
@@ -112,8 +117,8 @@ def troubles(stop_reason, n_steps, events, tol):
     truncated = sum("truncated" in event for event in events)
     if truncated:
         found.append(
-            f"{truncated} of {len(events)} linear systems were singular and solved for the "
-            "step of minimum norm; set `alpha` or `damping` above 0"
+            f"{truncated} of {len(events)} linear systems were singular to working "
+            "precision and solved by eigenvalues; increase `alpha` or `damping`"
         )
     unfinished = sum("not converged" in event for event in events)
     if unfinished:

@@ -24,8 +24,9 @@ HUBER_EPSILON = 1.35
 # The median absolute deviation of a normal distribution times this is its standard deviation.
 _MAD_TO_DEVIATION = 1.4826022185056018
 
-# Held-out residuals beyond so many thresholds count alike: outliers, which no network predicts,
-# would drown what another penalty promises.
+# Held-out residuals whose working residual, which grows with their root, is beyond so many
+# thresholds (so that they are beyond nine) count alike: outliers, which no network predicts, would
+# drown what another penalty promises.
 _JUDGED_THRESHOLDS = 3.0
 
 # An error beyond so many robust standard deviations is taken for an outlier, not for noise.

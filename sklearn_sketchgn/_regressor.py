@@ -187,7 +187,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Hidden neurons that are active on no training row (of the last block, in a stream).
     diagnosis_ : list of str
         What may hurt the fit, in words: a column with a value more than 100 standard deviations
-        from its mean, or half of the neurons dead. Mostly empty; ``verbose`` prints it.
+        from its mean, or that makes most of its variance, or half of the neurons dead. Mostly
+        empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips

@@ -96,3 +96,13 @@ def test_deviations_are_those_of_the_table(rng, monkeypatch):
     scaling = cases.fit_scaling(X, X, weight)
     expected = np.abs((X - scaling.x_mean) * scaling.x_inverse).max(axis=0)
     np.testing.assert_allclose(_diagnosis.largest_deviations(X, scaling), expected)
+
+
+@pytest.mark.parametrize("typed", [1e4, 999999])
+def test_one_wrong_entry_of_a_few_hundred_is_named(typed, rng):
+    X = rng.standard_normal((300, 3))
+    ordinary = SketchGNRegressor(width=8, max_iter=5, alpha=1.0).fit(X, X[:, 0])
+    assert ordinary.diagnosis_ == []
+    X[7, 1] = typed
+    model = SketchGNRegressor(width=8, max_iter=5, alpha=1.0).fit(X, X[:, 0])
+    assert any(sentence.startswith("column 1 has a value 17 ") for sentence in model.diagnosis_)
