@@ -77,7 +77,7 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     data = data.part(subset(len(data), _SAMPLE, rng))
     found = _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs)
     if found is None:
-        return "it was fitted to fewer than five different rows"
+        return "it was fitted to fewer than five different rows, or to one group"
     held_out, judges, errors = found
     errors = loss.without_outliers(errors, judges.weights)
     # Written so that NaN counts as too large.
@@ -93,21 +93,15 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
         TangentKernel.of(network, len(outcomes)),
         rows,
         held_out[chosen],
-        total / _row_weight(data, rng),
+        # Counted in distinct rows: neither units of weights nor a repetition of all rows matter.
+        total / (data.weight / even_places(data, rng).n_distinct),
         _curvature(network, rows, loss),
         rng,
     )
     judges, errors = judges.part(picked), errors[picked]
-    weights = judges.weights / _row_weight(judges, rng)
+    # Errors of a group go together: it says as much as one row does.
+    weights = judges.weights / (judges.weight / even_places(judges, rng).n_apart)
     return _calibrated(posterior, judges, weights, errors, network, loss, scaling, len(outcomes))
-
-
-def _row_weight(data, rng):
-    """Return the mean weight of a distinct row, the unit in which rows are counted here.
-
-    So neither the unit of the weights nor a repetition of all rows matters.
-    """
-    return data.weight / even_places(data, rng)[1]
 
 
 def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):

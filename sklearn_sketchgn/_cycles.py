@@ -88,7 +88,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
         least, best = error, end
     if not stopped:
         search.state = best
-    one_judge = search.row_weight / max(search.weight, search.row_weight)
+    one_judge = search.judge_weight / max(search.weight, search.judge_weight)
     learnt = least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
     if learnt and not stopped and first > 0:  # else nobody judges
         search.suit_the_columns()

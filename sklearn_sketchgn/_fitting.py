@@ -12,16 +12,18 @@ from ._scaling import input_scale
 from ._training_data import training_data
 
 
-def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observers=(), whole=None):
+def fit_members(
+    settings, samples, held_out, scaling, rng, *, resume=None, observers=(), whole=None
+):
     """Train all members of a fit, and estimate their standard deviation.
 
     Parameters
     ----------
     settings : Settings
         Hyperparameters.
-    rows : tuple of (X, y, weight)
+    samples : Samples
         Raw training rows.
-    held_out : tuple of (X, y, weight) or None
+    held_out : Samples or None
         Raw rows that choose among the iterates.
     scaling : Scaling
         Standardises both.
@@ -32,7 +34,7 @@ def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observer
     observers : sequence of callables
         See :func:`~._schedule.train`.
     whole : DistributedTable or None
-        All rows, if ``rows`` is a sample of them.
+        All rows, if ``samples`` is a sample of them.
 
     Returns
     -------
@@ -43,8 +45,8 @@ def fit_members(settings, rows, held_out, scaling, rng, *, resume=None, observer
     uncertainty : Uncertainty or str
         See :func:`~._calibration.fit_uncertainty`.
     """
-    settings = _with_batch_size(settings, rows, resume)
-    data, validation = _scaled(settings, rows, held_out, scaling)
+    settings = _with_batch_size(settings, samples, resume)
+    data, validation = _scaled(settings, samples, held_out, scaling)
     outcomes = train_members(
         settings,
         data,
@@ -125,28 +127,26 @@ def _without_columns(training, columns):
     return replace(training, network=network, column_penalty=penalty, previous_step=None)
 
 
-def _with_batch_size(settings, rows, resume):
+def _with_batch_size(settings, samples, resume):
     if settings.batch_size != "auto":
         return settings
-    n_samples, n_outputs = rows[1].shape
+    n_samples, n_outputs = samples.y.shape
     searching = settings.alpha is None and resume is None
     n_groups = count_groups(n_samples, settings.width, settings.train_output) if searching else 1
     return replace(settings, batch_size=auto_batch_size(n_outputs, n_samples, n_groups))
 
 
-def _scaled(settings, rows, held_out, scaling):
+def _scaled(settings, samples, held_out, scaling):
     """Return the TrainingData of the training rows and of the held-out ones, or None for these."""
-    X, y, weight = rows
-    one_batch = settings.batch_size is None or len(y) <= settings.batch_size
+    one_batch = settings.batch_size is None or len(samples.y) <= settings.batch_size
     dtype, ones = np.float64 if one_batch else np.float32, settings.train_output
     scaling = settings.loss_function.target_scaling(scaling)
-    data = training_data(scaling, X, y, weight, dtype, ones=ones, hold=one_batch)
+    data = training_data(scaling, samples, dtype, ones=ones, hold=one_batch)
     if held_out is None:
         return data, None
-    X, y, weight = held_out
     # Rows that the scaling does not come from may lie beyond float32.
     with np.errstate(over="ignore"):
-        return data, training_data(scaling, X, y, weight, dtype, ones=ones)
+        return data, training_data(scaling, held_out, dtype, ones=ones)
 
 
 def _starts(settings, data, rng, resume):

@@ -1,5 +1,7 @@
 """Which rows are held out: places in [0, 1) whose every interval is a stratified sample."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ._tables import row_blocks
@@ -11,15 +13,43 @@ _SORTED_ROWS = 2**20
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
 
-def even_places(data, rng):
-    """Return a number in [0, 1) for every row, equal for equal rows, and how many differ.
+class Places(NamedTuple):
+    """Where rows lie in [0, 1).
 
-    Rows are ordered along a random direction; the g-th distinct value gets the fraction of
-    g times the golden ratio, so that every interval of places is a stratified sample. Of more
-    than a million rows each gets a random place, and counts as different from the others.
+    ``place`` has shape (n_samples,), ``n_distinct`` is the number of different rows, and
+    ``n_apart`` that of what has a place of its own: groups or, without them, different rows.
     """
+
+    place: np.ndarray
+    n_distinct: int
+    n_apart: int
+
+
+def even_places(data, rng):
+    """Return the :class:`Places` of rows: one number for equal rows, and for those of a group.
+
+    Rows, or the means of groups, are ordered along a random direction; the g-th distinct value
+    gets the fraction of g times the golden ratio, so that every interval of places is a stratified
+    sample. Of more than a million rows each row or group gets a random place, and counts as
+    different from the others.
+    """
+    codes = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1]
     if len(data) > _SORTED_ROWS:
-        return rng.random(len(data), dtype=np.float32), len(data)
+        n_apart = len(data) if codes is None else int(codes.max()) + 1
+        place = rng.random(n_apart, dtype=np.float32)
+        return Places(place if codes is None else place[codes], len(data), n_apart)
+    score = _scores(data, rng)
+    number, n_distinct = _numbers(score)
+    n_apart = n_distinct
+    if codes is not None:
+        means = np.bincount(codes, data.weights * score) / np.bincount(codes, data.weights)
+        number, n_apart = _numbers(means)
+        number = number[codes]
+    return Places((number * _GOLDEN) % 1.0, n_distinct, n_apart)
+
+
+def _scores(data, rng):
+    """Return where every row lies along a random direction of inputs and targets."""
     n_features = data.rows.shape[1]
     direction = rng.standard_normal(n_features + data.targets.shape[1])
     score = np.empty(len(data))
@@ -29,11 +59,19 @@ def even_places(data, rng):
             block.rows.astype(np.float64) @ direction[:n_features]
             + block.targets.astype(np.float64) @ direction[n_features:]
         ) / np.sqrt(block.weights)
+    return score
+
+
+def _numbers(score):
+    """Return the number of every value in ascending order, from 1, equal for equal ones; the last.
+
+    Values within round-off of the next one are equal to it.
+    """
     order = np.argsort(score, kind="stable")
     # Each beside its neighbour: one target far out must not make all others equal.
     ordered = score[order]
     spread = 1e-9 * (1.0 + np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1])))
-    distinct = np.concatenate([[0], np.cumsum(np.diff(ordered) > spread)])
-    place = np.empty(len(score))
-    place[order] = ((distinct + 1) * _GOLDEN) % 1.0
-    return place, int(distinct[-1]) + 1
+    distinct = 1 + np.concatenate([[0], np.cumsum(np.diff(ordered) > spread)])
+    number = np.empty(len(score), dtype=int)
+    number[order] = distinct
+    return number, int(distinct[-1])

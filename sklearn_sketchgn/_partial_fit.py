@@ -33,7 +33,7 @@ _FARTHEST = 1e15
 _LEAST_ROWS = 64
 
 
-def advance(stream, settings, X, y, weight, *, seed=None):
+def advance(stream, settings, samples, *, seed=None):
     """Learn from one block, and return the new stream, its scaling and outcomes by member.
 
     Nothing of ``stream`` is changed, so that an error leaves it usable. The new one still lacks
@@ -45,8 +45,8 @@ def advance(stream, settings, X, y, weight, *, seed=None):
         The state after the last block, None for the first.
     settings : Settings
         Hyperparameters; those that plan a whole fit play no part.
-    X, y, weight : ndarray
-        The block: shapes (n_samples, n_features), (n_samples, n_outputs), (n_samples,).
+    samples : Samples
+        The block.
     seed : int or None
         For the first block.
 
@@ -62,16 +62,18 @@ def advance(stream, settings, X, y, weight, *, seed=None):
     """
     # Units that differ by many orders of magnitude overflow; what comes of it is checked.
     with np.errstate(over="ignore", invalid="ignore"):
-        stream, scaling, outcomes = _advance(stream, settings, X, y, weight, seed)
+        stream, scaling, outcomes = _advance(stream, settings, samples, seed)
         followed = all(
-            _is_finite_on(X, *scaling.fold(outcome.training.network)) for outcome in outcomes
+            _is_finite_on(samples.X, *scaling.fold(outcome.training.network))
+            for outcome in outcomes
         )
     if not followed:
-        raise _refusal(X, y)
+        raise _refusal(samples)
     return stream, scaling, outcomes
 
 
-def _refusal(X, y):
+def _refusal(samples):
+    X, y = samples.X, samples.y
     largest = max(np.abs(X[rows]).max() for rows in row_blocks(*X.shape))
     return ValueError(
         "partial_fit cannot follow this block: its inputs or targets differ from those before "
@@ -92,17 +94,19 @@ def _is_finite_on(X, coefs, intercepts):
     return True
 
 
-def _advance(stream, settings, X, y, weight, seed):
+def _advance(stream, settings, samples, seed):
     before = stream and stream.scaling()
-    weight, unit = normalised_weights(weight)
+    X, y = samples.X, samples.y
+    weight, unit = normalised_weights(samples.weight)
+    samples = samples._replace(weight=weight)
     stream = _with_rows(stream, X, y, weight, unit, seed)
     scaling = stream.scaling()
     if np.max(largest_deviations(X, scaling), initial=0.0) > _FARTHEST:
-        raise _refusal(X, y)
+        raise _refusal(samples)
     size = settings.batch_size or auto_batch_size(y.shape[1])
     in_batches = settings.batch_size is not None and len(y) > size
     dtype = np.float32 if in_batches else np.float64
-    data = training_data(scaling, X, y, weight, dtype, ones=True, hold=not in_batches)
+    data = training_data(scaling, samples, dtype, ones=True, hold=not in_batches)
     generators = np.random.default_rng([stream.seed, stream.n_blocks]).spawn(settings.n_members)
     starts = _starts(stream, before, scaling, settings, dtype)
     trainings = [

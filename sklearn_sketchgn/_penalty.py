@@ -72,6 +72,8 @@ class PenaltySearch:
         Disjoint parts of the network's neurons, and the rows that each is trained on and judged by.
     row_weight : float
         Mean weight of a distinct row: the same for weights and for repeated rows.
+    judge_weight : float
+        Mean weight of what judges for itself: a distinct row, or all rows of a group of the user's.
     weight : float
         Sum of the weights of the rows that judge.
     interval : int
@@ -81,8 +83,9 @@ class PenaltySearch:
     def __init__(self, training, data, cycle_steps):
         self._data = data
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
-        place, n_distinct = even_places(data, training.rng)
+        place, n_distinct, n_apart = even_places(data, training.rng)
         self.row_weight = data.weight / n_distinct
+        self.judge_weight = data.weight / n_apart
         training.alpha = START * self.row_weight * training.weight_unit
         network = training.network
         n_groups = count_groups(len(data), len(network.hidden), network.train_output)
@@ -185,7 +188,7 @@ class PenaltySearch:
         """Move alpha by one Newton step on the squared error of the judges, in log(alpha).
 
         To first order their residual under exp(t) alpha is r + t J z; t minimises its square plus
-        t^2 times their mean squared error, the information of one row that alpha is right.
+        t^2 times their mean squared error, the information of one of them that alpha is right.
         """
         effects = self._effects()
         if effects is None:
@@ -196,10 +199,10 @@ class PenaltySearch:
                 group.forget()
             return
         n_outputs = len(self.groups[0].training.network.intercept)
-        one_row = self.row_weight / (self.weight * n_outputs)
-        least = max(_LEAST_CORRELATION, one_row**0.5) * (size * effect) ** 0.5
+        one_judge = self.judge_weight / (self.weight * n_outputs)
+        least = max(_LEAST_CORRELATION, one_judge**0.5) * (size * effect) ** 0.5
         slope = max(0.0, slope - least) + min(0.0, slope + least)
-        curvature = effect + size * one_row
+        curvature = effect + size * one_judge
         if slope and curvature > 0:
             move = min(max(-slope / curvature, -_LARGEST_MOVE), _LARGEST_MOVE)
             self.alpha *= exp(move)

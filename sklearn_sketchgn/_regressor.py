@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -35,7 +35,6 @@ from ._scaling import fit_moments, scaling_of
 from ._schedule import Settings
 from ._strategies import resolve_strategy
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
-from ._tables import select_rows
 from ._training import STOP_REASONS
 from ._training_data import check_all_rows, order_matters
 from ._uncertainty import standard_deviation
@@ -306,7 +305,16 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        groups=None,
+    ):
         """Fit the network.
 
         Parameters
@@ -321,6 +329,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         X_val, y_val, sample_weight_val : array-like or None, default=None
             Held-out rows: the network of least loss on them is kept, whether or not
             ``early_stopping`` is on.
+        groups : array-like of shape (n_samples,) or None, default=None
+            Labels, numbers or strings, of rows that belong together: of one patient, plot or
+            batch, say. Whatever is held out within the fit (for ``alpha="auto"``, standard
+            deviations, ``early_stopping``, the threshold of ``loss="huber"``) is held out by whole
+            groups, so that the fit suits groups that it has not seen. Labels are no inputs.
 
         Returns
         -------
@@ -333,7 +346,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             If a parameter or the data are not as described; the estimator is left as it was.
         """
         with unchanged_on_error(self):
-            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+            self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
         return self
 
     @available_if(can_stream)
@@ -376,20 +389,19 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         with unchanged_on_error(self):
             settings = self._settings()
             stream = getattr(self, "_stream", None)
-            X, y, weight, flat = validate_training_data(
-                self, X, y, sample_weight, reset=stream is None
-            )
-            check_stream(self, stream, y.shape[1])
-            check_all_rows(X, self.batch_size)
+            samples, flat = validate_training_data(self, X, y, sample_weight, reset=stream is None)
+            n_outputs = samples.y.shape[1]
+            check_stream(self, stream, n_outputs)
+            check_all_rows(samples.X, self.batch_size)
             if settings.batch_size == "auto":
-                settings.batch_size = auto_batch_size(y.shape[1])
+                settings.batch_size = auto_batch_size(n_outputs)
             seed = None
             if stream is None:
-                self._flat_target, self.n_outputs_ = flat, y.shape[1]
+                self._flat_target, self.n_outputs_ = flat, n_outputs
                 self.out_activation_ = "identity"
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
             curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
-            stream, scaling, outcomes = advance(stream, settings, X, y, weight, seed=seed)
+            stream, scaling, outcomes = advance(stream, settings, samples, seed=seed)
             folded = self._keep(settings, scaling, outcomes)
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
@@ -398,7 +410,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             if not self._stream.folded:
                 self.__dict__.pop("_resume", None)  # nothing is learnt yet but the mean
             self._uncertainty = "partial_fit keeps no rows to estimate one from"
-            self._diagnose(X, scaling)
+            self._diagnose(samples.X, scaling)
         return self
 
     def predict(self, X, return_std=False):
@@ -512,23 +524,24 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     # Pieces of fit ----------------------------------------------------------------------------
 
     @with_callbacks
-    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups):
         settings = self._settings()
         given = (X, y, sample_weight)
-        X, y, weight, flat = validate_training_data(self, X, y, sample_weight)
-        check_all_rows(X, self.batch_size)
+        samples, flat = validate_training_data(self, X, y, sample_weight, groups)
+        check_all_rows(samples.X, self.batch_size)
         if not self.train_output:
-            check_rows_of_the_paper(X)
-        weight, settings.weight_unit = normalised_weights(weight)
-        n_outputs = y.shape[1]
+            check_rows_of_the_paper(samples.X)
+        weight, settings.weight_unit = normalised_weights(samples.weight)
+        samples, n_outputs = samples._replace(weight=weight), samples.y.shape[1]
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
         rng = self._generator()
         if self.early_stopping and held_out is None:
-            X, y, weight, held_out = self._hold_out(X, y, weight, rng)
+            samples, held_out = self._hold_out(samples, rng)
+        X, y, weight, _ = samples
         loss_function = settings.loss_function
         loss_function.check_targets(y)
         if held_out is not None:
-            loss_function.check_targets(held_out[1])
+            loss_function.check_targets(held_out.y)
         unit = settings.weight_unit
         moments = [fit_moments(table, weight).in_weight_unit(unit) for table in (X, y)]
         scaling, resume = self._resumed(settings, moments[0], n_outputs)
@@ -537,30 +550,27 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         else:
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
-        rows = (X, y, weight)
         callbacks = self._train_and_keep(
-            settings, given, rows, held_out, scaling, moments, rng, resume, flat
+            settings, given, samples, held_out, scaling, moments, rng, resume, flat
         )
         callbacks.close()
 
     def _train_and_keep(
-        self, settings, given, rows, held_out, scaling, moments, rng, resume, flat, whole=None
+        self, settings, given, samples, held_out, scaling, moments, rng, resume, flat, whole=None
     ):
         """Train, set the fitted attributes, and return the callbacks that are to be closed."""
-        X, y, _ = rows
-        self._flat_target, self.n_outputs_ = flat, y.shape[1]
+        self._flat_target, self.n_outputs_ = flat, samples.y.shape[1]
         self.out_activation_ = settings.loss_function.out_activation
         x_moments, y_moments = moments
         if held_out is not None:
-            X_val, y_val, weight_val = held_out
-            x_moments = x_moments.widened(fit_moments(X_val, weight_val))
-            y_moments = y_moments.widened(fit_moments(y_val, weight_val))
+            x_moments = x_moments.widened(fit_moments(held_out.X, held_out.weight))
+            y_moments = y_moments.widened(fit_moments(held_out.y, held_out.weight))
         bounds = self._bounds(x_moments, y_moments)
         callbacks = CallbackObserver(self, given, scaling, bounds)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
         settings, outcomes, self._uncertainty = fit_members(
             settings,
-            rows,
+            samples,
             held_out,
             scaling,
             rng,
@@ -571,7 +581,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         folded = self._keep(settings, scaling, outcomes)
         self.input_bounds_, self.target_bounds_ = bounds
         seed = int(rng.integers(2**31 - 1))
-        n_rows = len(y) if whole is None else len(whole)
+        n_rows = len(samples.y) if whole is None else len(whole)
         self._stream = stream_after_fit(
             x_moments,
             y_moments,
@@ -582,7 +592,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.column_penalty_,
             chosen=settings.alpha is None,
         )
-        self._diagnose(X, scaling)
+        self._diagnose(samples.X, scaling)
         return callbacks
 
     def _bounds(self, x_moments, y_moments):
@@ -634,22 +644,26 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return np.random.default_rng(seed)
 
-    def _hold_out(self, X, y, weight, rng):
-        if ceil(self.validation_fraction * len(y)) >= len(y):
+    def _hold_out(self, samples, rng):
+        """Return the samples to train on and those to stop by."""
+        groups, unit, name, number = samples.groups, "row", "n_samples", len(samples.y)
+        if groups is not None:
+            unit, name, number = "group", "n_groups", int(groups.max()) + 1
+        if ceil(self.validation_fraction * number) >= number:
             raise ValueError(
                 f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                f"no row to train on: got n_samples={len(y)} of positive weight. Lower "
+                f"no {unit} to train on: got {name}={number} of positive weight. Lower "
                 "`validation_fraction`, pass `X_val` and `y_val`, or set early_stopping=False."
             )
-        kept, held_out = train_test_split(
-            np.arange(len(y)),
-            test_size=self.validation_fraction,
-            random_state=int(rng.integers(2**31 - 1)),
+        splitter = ShuffleSplit if groups is None else GroupShuffleSplit
+        split = splitter(
+            1, test_size=self.validation_fraction, random_state=int(rng.integers(2**31 - 1))
         )
-        if order_matters(X):
-            kept, held_out = np.sort(kept), np.sort(held_out)
-        validation = (select_rows(X, held_out), y[held_out], weight[held_out])
-        return select_rows(X, kept), y[kept], weight[kept], validation
+        parts = next(split.split(samples.y, groups=groups))
+        if order_matters(samples.X):
+            parts = [np.sort(part) for part in parts]
+        kept, held_out = (samples.selected(part) for part in parts)
+        return kept, held_out
 
     def _resumed(self, settings, x_moments, n_outputs):
         """Return (scaling, trainings) of the fit that this one goes on from, or (None, None)."""

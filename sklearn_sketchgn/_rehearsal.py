@@ -30,8 +30,14 @@ _STEPS, _MEMORY = 0.15, 0.4
 
 
 def held_out_rows(data, rng):
-    """Return a mask of about a fifth of the rows; equal rows are held out together."""
-    return even_places(data, rng)[0] < _HELD_OUT
+    """Return a mask of about a fifth of the rows, or of the groups: of one where there are few.
+
+    Equal rows, and those of a group, are held out together.
+    """
+    place = even_places(data, rng).place
+    if data.groups is None:
+        return place < _HELD_OUT
+    return place <= max(_HELD_OUT, place.min())
 
 
 def rehearse(outcomes, data, held_out, *, batch_size, rng, n_jobs):

@@ -6,12 +6,31 @@ What ``fit`` needs of a table is its shape and ``table[index]``, some of its row
 """
 
 import mmap
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
 # Rows of one block of a pass over a table, and most numbers in it (32 MB) where rows are wide.
 _ROWS, _NUMBERS = 8192, 2**22
+
+
+class Samples(NamedTuple):
+    """Raw samples: inputs, targets and weights and, where they come in groups, whose they are.
+
+    ``X`` is a table of shape (n_samples, n_features), ``y`` of shape (n_samples, n_outputs),
+    ``weight`` of shape (n_samples,) and ``groups`` None or one integer a sample.
+    """
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray
+    groups: np.ndarray | None = None
+
+    def selected(self, index):
+        """Return the samples of an index array; those of a memory-mapped X are not copied."""
+        groups = None if self.groups is None else self.groups[index]
+        return Samples(select_rows(self.X, index), self.y[index], self.weight[index], groups)
 
 
 def dense(block):

@@ -40,7 +40,7 @@ def choose_threshold(training, data, *, batch_size):
         Rows of a batch.
     """
     data = data.part(subset(len(data), _ROWS, training.rng))
-    place, n_distinct = even_places(data, training.rng)
+    place, n_distinct, _ = even_places(data, training.rng)
     alpha = _ALPHA * data.weight / n_distinct * training.weight_unit
     threshold = np.full(data.targets.shape[1], HUBER_EPSILON)
     for _ in range(_ROUNDS):

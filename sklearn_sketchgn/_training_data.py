@@ -5,7 +5,7 @@ treated like any other: they are computed once and held. Of a larger one, rows a
 when a batch of them is taken, so that no dense array of its size ever exists.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,14 @@ _COPIED_NUMBERS = 2**23
 class TrainingData:
     """Scaled rows sqrt(s) [x, 1], scaled targets sqrt(s) y and weights s of a set of samples.
 
-    ``rows`` is an array, or :class:`LazyRows` that give arrays when they are indexed.
+    ``rows`` is an array, or :class:`LazyRows` that give arrays when they are indexed. ``groups``
+    says which samples are held out together: one integer a sample, or None.
     """
 
     rows: Any
     targets: np.ndarray
     weights: np.ndarray
+    groups: np.ndarray | None = None
 
     def __len__(self):
         return len(self.rows)
@@ -65,13 +67,17 @@ class TrainingData:
 
     def take(self, index):
         """Return the samples of an index array, a mask or a slice, with rows in memory."""
-        return TrainingData(self.rows[index], self.targets[index], self.weights[index])
+        return self._with_rows(self.rows[index], index)
 
     def part(self, index):
         """Return the samples of an index array or a mask, which may be many of a large table."""
         if self.held:
             return self.take(index)
-        return TrainingData(self.rows.part(index), self.targets[index], self.weights[index])
+        return self._with_rows(self.rows.part(index), index)
+
+    def _with_rows(self, rows, index):
+        groups = None if self.groups is None else self.groups[index]
+        return TrainingData(rows, self.targets[index], self.weights[index], groups)
 
     def kept(self, mask):
         """Return the samples of a mask, to make batches of."""
@@ -179,17 +185,15 @@ class LazyRows:
         return index if self._index is None else self._index[index]
 
 
-def training_data(scaling, X, y, weight, dtype, *, ones, hold=False):
+def training_data(scaling, samples, dtype, *, ones, hold=False):
     """Return the standardised :class:`TrainingData` of a table.
 
     Parameters
     ----------
     scaling : Scaling
         Means and deviations of inputs and targets.
-    X : ndarray, CSR array or matrix, or SelectedRows of shape (n_samples, n_features)
-        Inputs.
-    y, weight : ndarray of shape (n_samples, n_outputs) and (n_samples,)
-        Targets and weights.
+    samples : Samples
+        Raw.
     dtype : dtype
         Of the result.
     ones : bool
@@ -197,12 +201,13 @@ def training_data(scaling, X, y, weight, dtype, *, ones, hold=False):
     hold : bool, default=False
         Rows are to be in memory whatever their size, because every step is on all of them.
     """
+    X, y, weight, groups = samples
     n_numbers = X.shape[0] * (X.shape[1] + int(ones))
     if hold or in_memory(X) or n_numbers <= HELD_NUMBERS:
-        return TrainingData(*scaling.arrays(X, y, weight, dtype, ones=ones))
+        return replace(TrainingData(*scaling.arrays(X, y, weight, dtype, ones=ones)), groups=groups)
     sqrt_weight = by_value(np.sqrt, weight)
     rows = LazyRows(X, scaling, sqrt_weight, dtype, ones=ones)
-    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight)
+    return TrainingData(rows, scaling.scaled_targets(y, sqrt_weight, dtype), weight, groups)
 
 
 def order_matters(X):

@@ -4,11 +4,11 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from ._compat import check_sample_weight
 from ._sparse import canonical
-from ._tables import by_value, is_mapped, row_blocks, select_rows
+from ._tables import Samples, by_value, is_mapped, row_blocks
 
 
 def validate_inputs(estimator, X):
@@ -18,8 +18,8 @@ def validate_inputs(estimator, X):
     return canonical(X) if issparse(X) else X
 
 
-def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
-    """Return (X, y of shape (n_samples, n_outputs), sample_weight, whether y was 1-D).
+def validate_training_data(estimator, X, y, sample_weight, groups=None, *, reset=True):
+    """Return the :class:`Samples`, their y in two dimensions, and whether it was in one.
 
     Rows of weight zero are dropped, so that they are exactly as good as absent. X is an array or
     CSR with sorted indices; a memory-mapped array is not copied, and without its rows of weight
@@ -41,13 +41,44 @@ def validate_training_data(estimator, X, y, sample_weight, *, reset=True):
     y = _float64_targets(y)
     flat = y.ndim == 1
     y = y.reshape(len(y), -1)
-    if sample_weight is None:
-        return X, y, np.broadcast_to(1.0, len(y)), flat
-    weight = check_weights(sample_weight, X)
-    used = weight > 0
-    if not used.all():
-        X, y, weight = select_rows(X, np.flatnonzero(used)), y[used], weight[used]
-    return X, y, weight, flat
+    weight = np.broadcast_to(1.0, len(y))
+    if sample_weight is not None:
+        weight = check_weights(sample_weight, X)
+    if groups is not None:
+        groups = check_labels(groups, len(y))
+    samples = Samples(X, y, weight, groups)
+    if not weight.all():
+        samples = samples.selected(np.flatnonzero(weight))
+    if groups is not None:
+        samples = samples._replace(groups=numbered(samples.groups))
+    return samples, flat
+
+
+def check_labels(groups, n_samples):
+    """Return the labels of groups in an array; raise ValueError unless each row has one."""
+    labels = check_array(groups, input_name="groups", ensure_2d=False, dtype=None)
+    if labels.shape != (n_samples,):
+        raise ValueError(
+            f"`groups` has shape {labels.shape}; expected ({n_samples},), one label for each row."
+        )
+    return labels
+
+
+def numbered(labels):
+    """Return one integer for each label; raise ValueError unless there are two or more groups."""
+    try:
+        distinct, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(
+            "`groups` holds labels of several types, which cannot be compared; expected numbers "
+            "only, or strings only."
+        ) from error
+    if len(distinct) < 2:
+        raise ValueError(
+            f"`groups` has one label only, {distinct[0]}, among the rows of positive weight; "
+            "expected two groups or more, as some are held out. Leave `groups` out."
+        )
+    return codes
 
 
 def _float64_targets(y):
@@ -103,7 +134,7 @@ def check_weights(sample_weight, X):
 
 
 def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outputs):
-    """Return (X_val, y_val, weights) checked against the training data, or None if not given."""
+    """Return the :class:`Samples` checked against the training data, or None if not given."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
             raise ValueError("`sample_weight_val` was given without `X_val` and `y_val`.")
@@ -112,16 +143,15 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"`X_val` and `y_val` must be given together; `{missing}` is None.")
     try:
-        X_val, y_val, weight, _ = validate_training_data(
-            estimator, X_val, y_val, sample_weight_val, reset=False
-        )
+        samples, _ = validate_training_data(estimator, X_val, y_val, sample_weight_val, reset=False)
     except (TypeError, ValueError) as error:
         # It calls them X and y, as those that the estimator is trained on are called.
         kind = ValueError if isinstance(error, ValueError) else TypeError
         raise kind(f"`X_val`, `y_val` or `sample_weight_val`: {error}") from error
-    if y_val.shape[1] != n_outputs:
-        raise ValueError(f"`y_val` has {y_val.shape[1]} outputs; expected {n_outputs} as in `y`.")
-    return X_val, y_val, normalised_weights(weight)[0]
+    found = samples.y.shape[1]
+    if found != n_outputs:
+        raise ValueError(f"`y_val` has {found} outputs; expected {n_outputs} as in `y`.")
+    return samples._replace(weight=normalised_weights(samples.weight)[0])
 
 
 def normalised_weights(weight, largest=None):

@@ -21,7 +21,7 @@ class Searching:
     """
 
     groups, trainings = (), ()
-    row_weight, weight = 2.0, 20.0
+    judge_weight, weight = 2.0, 20.0
     weighed: tuple | None = None
 
     def __init__(self, rule):

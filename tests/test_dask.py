@@ -119,6 +119,39 @@ def test_several_outputs(client, table):
     assert there.score(collection(X), collection(y)) == pytest.approx(here.score(X, y))
 
 
+@pytest.mark.parametrize("strings", [False, True])
+def test_groups_are_those_of_the_gathered_rows(client, table, strings):
+    # Fewer targets than parameters: the whole fit is that in memory, the search for alpha included.
+    X, y, weight = table
+    groups = np.arange(len(y)) % 23
+    groups = np.array([f"plot {group}" for group in groups]) if strings else groups
+    parameters = {"width": 128, "max_iter": 60, "random_state": 0}
+    here = SketchGNRegressor(**parameters).fit(X, y, weight, groups=groups)
+    there = DaskSketchGNRegressor(**parameters, client=client)
+    there.fit(*map(collection, (X, y, weight)), groups=collection(groups))
+    assert there.alpha_ == pytest.approx(here.alpha_)
+    assert there.alpha_ != pytest.approx(SketchGNRegressor(**parameters).fit(X, y, weight).alpha_)
+    np.testing.assert_allclose(there.predict(X), here.predict(X), rtol=1e-4)
+
+
+def test_groups_that_cannot_be(client, table):
+    X, y, weight = map(collection, table)
+    model = DaskSketchGNRegressor(**FEW, client=client)
+    with pytest.raises(TypeError, match="groups must be a dask array, series"):
+        model.fit(X, y, weight, groups=np.arange(600))
+    with pytest.raises(ValueError, match="X and groups are cut into different blocks"):
+        model.fit(X, y, weight, groups=da.arange(600, chunks=300))
+    with pytest.raises(ValueError, match="`groups` has one label only, 0"):
+        model.fit(X, y, weight, groups=0 * y.astype(int))
+    with pytest.raises(ValueError, match="Input groups contains NaN"):
+        model.fit(X, y, weight, groups=np.nan * y)
+    frame = dd.from_pandas(pd.DataFrame({"a": np.arange(9.0), "b": list("pqrpqrpqr")}), 3)
+    model.fit(frame[["a"]], frame["a"], groups=frame["b"])
+    short = frame["b"].map_partitions(lambda part: part[:-1])
+    with pytest.raises(ValueError, match=r"Block \d has 3 rows of X, .* and 2 labels"):
+        model.fit(frame[["a"]], frame["a"], groups=short)
+
+
 def test_a_warm_start_goes_on(client, table):
     X, y, _ = table
     few = {**FEW, "damping": 1.0, "max_iter": 2}

@@ -379,3 +379,16 @@ def test_steps_on_all_rows_keep_to_what_batches_had_in_effect(rng):
     # A penalty that was given is what is minimised, and so is one that goes on.
     for again in (SketchGNRegressor(width=32, max_iter=400, alpha=1.0, random_state=0), model):
         assert set(again.fit(X, y).history_["alpha"]) == {again.alpha_}
+
+
+def test_groups_of_rows_judge_together(rng):
+    data = standardised(rng, 120)
+    data.groups = np.repeat(np.arange(24), 5)
+    _, search = searching(data, rng, width=64)
+    assert (search.row_weight, search.judge_weight) == (1.0, 5.0)
+    assert len(search.groups) == 4
+    judges = [np.unique(group.judges.groups) for group in search.groups]
+    for group in search.groups:
+        assert not np.intersect1d(group.kept.groups, group.judges.groups).size
+    # All groups judge, each of them one part of the neurons.
+    np.testing.assert_array_equal(np.sort(np.concatenate(judges)), np.arange(24))

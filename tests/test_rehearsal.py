@@ -138,3 +138,12 @@ def test_about_a_fifth_of_the_distinct_rows_is_held_out(rng):
     twice = data.take(np.repeat(np.arange(60), 2))
     held_out = _rehearsal.held_out_rows(twice, rng)
     np.testing.assert_array_equal(held_out[::2], held_out[1::2])
+
+
+@pytest.mark.parametrize(("n_groups", "expected"), [(2, 1), (4, 1), (30, 5), (1, 1)])
+def test_about_a_fifth_of_the_groups_is_held_out(n_groups, expected, rng):
+    data, _ = fitted(rng)
+    data.groups = np.arange(60) % n_groups
+    held_out = _rehearsal.held_out_rows(data, rng)
+    assert len(np.unique(data.groups[held_out])) == expected
+    assert not np.intersect1d(data.groups[held_out], data.groups[~held_out]).size

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 
 from sklearn_sketchgn import SketchGNRegressor, _training_data
 from sklearn_sketchgn._scaling import fit_moments
-from sklearn_sketchgn._tables import SelectedRows, is_mapped, select_rows
+from sklearn_sketchgn._tables import Samples, SelectedRows, is_mapped, select_rows
 from sklearn_sketchgn._training_data import (
     Kept,
     LazyRows,
@@ -67,9 +67,9 @@ def test_lazy_rows_are_the_held_ones(kind, dtype, lazily, tmp_path, rng):
         "big-endian file": lambda: mapped(X.astype(">f8"), tmp_path),
         "part": lambda: SelectedRows(np.repeat(X, 2, axis=0), np.arange(0, 2 * len(X), 2)),
     }
-    arguments = (scaling, X, y[:, None], weight, dtype)
-    held = training_data(*arguments, ones=True)
-    lazy = training_data(scaling, tables[kind](), *arguments[2:], ones=True)
+    samples = Samples(X, y[:, None], weight, rng.integers(0, 9, 900))
+    held = training_data(scaling, samples, dtype, ones=True)
+    lazy = training_data(scaling, samples._replace(X=tables[kind]()), dtype, ones=True)
     assert held.held
     assert isinstance(lazy.rows, LazyRows)
     assert (len(lazy), lazy.rows.shape, lazy.rows.size) == (900, (900, 5), 4500)
@@ -87,7 +87,7 @@ def test_lazy_rows_are_the_held_ones(kind, dtype, lazily, tmp_path, rng):
         np.testing.assert_array_equal(again.take(slice(None)).rows, expected.rows[:0:-2])
     blocks = list(lazy.blocks())
     assert len(blocks) > 3
-    for name in ("rows", "targets", "weights"):
+    for name in ("rows", "targets", "weights", "groups"):
         joined = np.concatenate([getattr(block, name) for block in blocks])
         np.testing.assert_array_equal(joined, getattr(held, name))
     assert lazy.part(np.arange(20)).held
@@ -100,7 +100,7 @@ def test_columns_that_vary_are_told_from_constant_ones(kind, lazily, rng):
     table = X if kind == "dense" else csr_array(X)
     weight = np.ones(5000)
     scaling = cases.fit_scaling(X, X[:, :1], weight)
-    data = training_data(scaling, table, X[:, :1], weight, np.float32, ones=True)
+    data = training_data(scaling, Samples(table, X[:, :1], weight), np.float32, ones=True)
     assert data.held == (kind == "dense")
     np.testing.assert_array_equal(data.varying_columns(), [True, False, True, True, True, True])
 
@@ -108,12 +108,13 @@ def test_columns_that_vary_are_told_from_constant_ones(kind, lazily, rng):
 def test_what_is_small_in_memory_or_one_batch_is_held(tmp_path, rng, monkeypatch):
     X, y = smooth(rng)
     scaling, ones = cases.fit_scaling(X, y[:, None], np.ones(900)), np.ones(900)
-    file = mapped(X, tmp_path)
-    assert training_data(scaling, file, y[:, None], ones, float, ones=True).held
+    samples = Samples(X, y[:, None], ones)
+    file = samples._replace(X=mapped(X, tmp_path))
+    assert training_data(scaling, file, float, ones=True).held
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 500)
-    assert not training_data(scaling, file, y[:, None], ones, float, ones=True).held
-    assert training_data(scaling, file, y[:, None], ones, float, ones=True, hold=True).held
-    assert training_data(scaling, X, y[:, None], ones, float, ones=True).held
+    assert not training_data(scaling, file, float, ones=True).held
+    assert training_data(scaling, file, float, ones=True, hold=True).held
+    assert training_data(scaling, samples, float, ones=True).held
 
 
 def test_views_of_a_file_are_recognised(tmp_path, rng):
@@ -294,9 +295,8 @@ def test_nan_in_a_file_is_found(tmp_path, rng):
 def test_weights_that_are_all_one_number_take_no_memory(rng):
     X, y = smooth(rng)
     weight = np.broadcast_to(1.0, len(y))
-    data = training_data(
-        cases.fit_scaling(X, y[:, None], weight), X, y[:, None], weight, float, ones=True
-    )
+    scaling = cases.fit_scaling(X, y[:, None], weight)
+    data = training_data(scaling, Samples(X, y[:, None], weight), float, ones=True)
     assert data.weights.strides == (0,)
     moments, expected = fit_moments(X, weight), fit_moments(X, np.ones(len(y)))
     np.testing.assert_array_equal(moments.mean, expected.mean)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._scaling import Moments, fit_moments
+from .._tables import Samples
 from .._training_data import TrainingData
 from .._validation import check_rows_of_the_paper, normalised_weights
 from ._sketch import draw_part
@@ -28,14 +29,19 @@ class Rows(TrainingData):
 
 @dataclass
 class RawBlock:
-    """The rows of positive weight of one block: inputs, targets in 2-D, weights; all checked."""
+    """The rows of positive weight of one block: inputs, targets in 2-D, weights; all checked.
+
+    ``groups`` has their labels, or is None.
+    """
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    groups: np.ndarray | None = None
 
     def __sizeof__(self):
-        return self.X.nbytes + self.y.nbytes + self.weight.nbytes
+        labels = 0 if self.groups is None else self.groups.nbytes
+        return self.X.nbytes + self.y.nbytes + self.weight.nbytes + labels
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Summary:
     y: Moments | None = None
 
 
-def read_block(X, y, weight, index):
+def read_block(X, y, weight, groups, index):
     """Return the :class:`RawBlock` of one block of each collection.
 
     Raises
@@ -59,10 +65,12 @@ def read_block(X, y, weight, index):
     X, y = _numbers(X, "X", index), _numbers(y, "y", index).astype(np.float64, copy=False)
     y = y[:, None] if y.ndim == 1 else y
     weight = np.ones(len(X)) if weight is None else _numbers(weight, "sample_weight", index)
-    if not len(X) == len(y) == len(weight):
+    labels = np.zeros(len(X)) if groups is None else np.asarray(groups)
+    if not len(X) == len(y) == len(weight) == len(labels):
+        found = f"{len(X)} rows of X, {len(y)} of y, {len(weight)} weights and {len(labels)} labels"
         raise ValueError(
-            f"Block {index} has {len(X)} rows of X, {len(y)} of y and {len(weight)} weights; the "
-            "blocks of X, y and sample_weight must be of equal lengths. Rechunk or repartition."
+            f"Block {index} has {found}; the blocks of X, y, sample_weight and groups must be of "
+            "equal lengths. Rechunk or repartition."
         )
     if (weight < 0).any():
         raise ValueError(
@@ -71,8 +79,9 @@ def read_block(X, y, weight, index):
         )
     used = weight > 0
     if not used.all():
-        X, y, weight = X[used], y[used], weight[used]
-    return RawBlock(X, y, weight.astype(np.float64, copy=False))
+        X, y, weight, labels = X[used], y[used], weight[used], labels[used]
+    weight = weight.astype(np.float64, copy=False)
+    return RawBlock(X, y, weight, None if groups is None else labels)
 
 
 def _numbers(part, name, index):
@@ -105,10 +114,11 @@ def summarise(block, loss_function, train_output):
 
 
 def sample(block, size, seed, index):
-    """Return so many rows of a block, drawn without replacement from (seed, index)."""
+    """Return the :class:`Samples` of so many rows, drawn without replacement from (seed, index)."""
     rng = np.random.default_rng([*seed, index])
     chosen = np.sort(rng.choice(len(block.X), size, replace=False))
-    return block.X[chosen], block.y[chosen], block.weight[chosen]
+    groups = None if block.groups is None else block.groups[chosen]
+    return Samples(block.X[chosen], block.y[chosen], block.weight[chosen], groups)
 
 
 def scale(block, scaling, largest_weight, train_output):

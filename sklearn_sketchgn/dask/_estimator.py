@@ -187,7 +187,16 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         """The client in use; RuntimeError if there is none or it is not connected."""
         return running_client(self.client)
 
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        groups=None,
+    ):
         """Fit the network.
 
         What can be known without computing is checked first: the client, types, chunks and their
@@ -205,6 +214,9 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             Weights >= 0, in the same blocks of rows.
         X_val, y_val, sample_weight_val : array-like or None, default=None
             Held-out rows in memory; see :meth:`SketchGNRegressor.fit`.
+        groups : dask array of shape (n_samples,), series or None, default=None
+            Labels of rows that are held out together, in the same blocks of rows; see
+            :meth:`SketchGNRegressor.fit`. They are used on the sample.
 
         Returns
         -------
@@ -218,7 +230,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         TypeError, ValueError
             If a parameter or the data are not as described; the estimator is left as it was.
         """
-        return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        return super().fit(X, y, sample_weight, X_val, y_val, sample_weight_val, groups)
 
     partial_fit = available_if(_no_stream)(SketchGNRegressor.partial_fit)
 
@@ -304,19 +316,19 @@ class DaskSketchGNRegressor(SketchGNRegressor):
     # Pieces of fit ----------------------------------------------------------------------------
 
     @with_callbacks
-    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups):
         settings, client = self._settings(), self.client_
         if self.early_stopping and X_val is None:
             raise ValueError(
                 "early_stopping=True needs X_val and y_val: rows on a cluster are not held out."
             )
-        blocks = _inputs.raw_blocks(client, X, y, sample_weight)
+        blocks = _inputs.raw_blocks(client, X, y, sample_weight, groups)
         validate_data(self, _inputs.example_of(X), skip_check_array=True, reset=True)
         flat, n_outputs = y.ndim == 1, 1 if y.ndim == 1 else y.shape[1]
         loss_function = settings.loss_function
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
         if held_out is not None:
-            loss_function.check_targets(held_out[1])
+            loss_function.check_targets(held_out.y)
         raw = RawTable(client, blocks, loss_function, self.train_output)
         settings.weight_unit = raw.weight_unit
         rng = self._generator()
@@ -324,23 +336,22 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         distributed = raw.n_rows * n_outputs > n_parameters
         size = min(self.sample_size, raw.n_rows) if distributed else raw.n_rows
         entropy = rng.bit_generator.seed_seq.entropy
-        X_sample, y_sample, weight = raw.sample(size, [entropy, _SAMPLE_KEY])
+        samples = raw.sample(size, [entropy, _SAMPLE_KEY])
         scaling, resume = self._resumed(settings, raw.x, n_outputs)
         if resume:
             moments = going_on_from(self._stream, raw.x, raw.y)
         else:
             moments = raw.x, raw.y
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
-            scaling = loss_function.rescale_targets(scaling, y_sample, weight)
+            scaling = loss_function.rescale_targets(scaling, samples.y, samples.weight)
         whole = None
         if distributed:
             whole = raw.table(loss_function.target_scaling(scaling))
         del raw, blocks  # the cluster may forget the raw rows
-        rows = (X_sample, y_sample, weight)
         callbacks = self._train_and_keep(
             settings,
             (X, y, sample_weight),
-            rows,
+            samples,
             held_out,
             scaling,
             moments,

@@ -34,7 +34,7 @@ def example_of(X):
     return X._meta if isinstance(X, dd.DataFrame) else np.empty((0, X.shape[1]))
 
 
-def raw_blocks(client, X, y, sample_weight):
+def raw_blocks(client, X, y, sample_weight, groups=None):
     """Start reading, and return one future of a :class:`RawBlock` for every block of rows.
 
     Raises
@@ -46,8 +46,10 @@ def raw_blocks(client, X, y, sample_weight):
     _check_column(y, "y", (1, 2))
     if sample_weight is not None:
         _check_column(sample_weight, "sample_weight", (1,))
+    if groups is not None:
+        _check_column(groups, "groups", (1,), numbers=False)
     parts = [_parts(X)]
-    for name, other in (("y", y), ("sample_weight", sample_weight)):
+    for name, other in (("y", y), ("sample_weight", sample_weight), ("groups", groups)):
         if other is None:
             parts.append([None] * len(parts[0]))
             continue
@@ -57,13 +59,14 @@ def raw_blocks(client, X, y, sample_weight):
     return client.compute([read(*part, i) for i, part in enumerate(zip(*parts, strict=True))])
 
 
-def _check_column(y, name, dimensions):
+def _check_column(y, name, dimensions, *, numbers=True):
     if not is_collection(y):
         raise TypeError(
             f"{name} must be a dask array, series or dataframe; got "
             f"{type(y).__module__}.{type(y).__name__}. {_HOW}"
         )
-    _check_numbers(y, name)
+    if numbers:
+        _check_numbers(y, name)
     if y.ndim not in dimensions:
         expected = " or ".join(map(str, dimensions))
         raise ValueError(f"{name} must have {expected} dimension(s); got {y.ndim}.")

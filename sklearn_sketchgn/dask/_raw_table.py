@@ -5,7 +5,8 @@ from functools import reduce
 import numpy as np
 
 from .._scaling import Moments
-from .._validation import normalised_weights
+from .._tables import Samples
+from .._validation import check_labels, normalised_weights, numbered
 from . import _blocks
 from ._rounds import Rounds
 from ._table import DistributedTable
@@ -60,14 +61,17 @@ class RawTable:
         self.y: Moments = reduce(Moments.merged, [summary.y for summary in self.summaries])
 
     def sample(self, size, seed):
-        """Bring a random sample here: inputs, targets and weights of about ``size`` rows."""
+        """Bring a random sample here: the :class:`Samples` of about ``size`` rows."""
         sizes = proportional(self.lengths, size)
         futures = self.client.map(
             _blocks.sample, self.blocks, sizes, [seed] * len(sizes), self.numbers, pure=False
         )
         parts = zip(*self.client.gather(futures), strict=True)
-        X, y, weight = (np.concatenate(part) for part in parts)
-        return X, y, normalised_weights(weight, self.largest_weight)[0]
+        X, y, weight = (np.concatenate(next(parts)) for _ in range(3))
+        labels, groups = next(parts), None
+        if labels[0] is not None:
+            groups = numbered(check_labels(np.concatenate(labels), len(y)))
+        return Samples(X, y, normalised_weights(weight, self.largest_weight)[0], groups)
 
     def table(self, scaling):
         """Have the workers scale their rows, and return the :class:`DistributedTable`."""

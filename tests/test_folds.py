@@ -1,0 +1,88 @@
+"""Places of rows: which are one, how evenly they lie, and what they do not depend on."""
+
+import numpy as np
+import pytest
+
+from sklearn_sketchgn import _folds
+from sklearn_sketchgn._folds import even_places
+from sklearn_sketchgn._training_data import TrainingData
+
+N_GROUPS = 20
+
+
+@pytest.fixture
+def grouped(rng):
+    """Return 400 different rows in 20 groups of different sizes."""
+    rows, targets = rng.standard_normal((400, 3)), rng.standard_normal((400, 1))
+    codes = rng.permutation(np.concatenate([np.arange(N_GROUPS), rng.integers(0, 20, 380)]))
+    return TrainingData(rows, targets, np.ones(400), codes)
+
+
+def places(data, seed=0):
+    return even_places(data, np.random.default_rng(seed))
+
+
+def test_intervals_are_stratified_samples(grouped):
+    grouped.groups = None
+    place, n_distinct, n_apart = places(grouped)
+    assert n_distinct == n_apart == 400
+    for first in np.arange(0, 1, 0.05):
+        assert np.sum((place >= first) & (place < first + 0.2)) in range(77, 84) or first > 0.8
+    # Along the direction that they are ordered by, as even as each of its halves.
+    direction = np.random.default_rng(0).standard_normal(4)
+    score = np.hstack([grouped.rows, grouped.targets]) @ direction
+    for half in (score < np.median(score), score >= np.median(score)):
+        assert np.sum(place[half] < 0.2) in range(38, 43)
+
+
+def test_a_group_has_one_place(grouped):
+    place, n_distinct, n_apart = places(grouped)
+    assert (n_distinct, n_apart) == (400, N_GROUPS)
+    assert len(np.unique(place)) == N_GROUPS
+    assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
+    assert len(np.unique(place[place < 0.2])) == 4
+
+
+def test_groups_lie_in_the_order_of_their_means(grouped):
+    direction = np.random.default_rng(0).standard_normal(4)
+    score = np.hstack([grouped.rows, grouped.targets]) @ direction
+    means = np.array([score[grouped.groups == group].mean() for group in range(N_GROUPS)])
+    expected = (1 + np.argsort(np.argsort(means))) * 0.5 * (5**0.5 - 1) % 1
+    np.testing.assert_allclose(places(grouped).place, expected[grouped.groups])
+
+
+@pytest.mark.parametrize("limit", [100, 10_000])
+def test_labels_may_be_any_and_some_may_be_missing(grouped, limit, monkeypatch):
+    monkeypatch.setattr(_folds, "_SORTED_ROWS", limit)
+    part = grouped.part(grouped.groups % 3 > 0)
+    other = TrainingData(part.rows, part.targets, part.weights, 7 * part.groups - 20)
+    place, _, n_apart = places(part)
+    assert n_apart == len(np.unique(place)) == len(np.unique(part.groups)) < N_GROUPS
+    np.testing.assert_array_equal(places(other).place, place)
+
+
+def test_groups_of_one_row_are_rows(grouped):
+    single = TrainingData(grouped.rows, grouped.targets, grouped.weights, np.arange(400)[::-1])
+    none = TrainingData(grouped.rows, grouped.targets, grouped.weights)
+    for found, expected in zip(places(single), places(none), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_are_repetitions(grouped, rng):
+    times = rng.integers(1, 4, 400)
+    again = grouped.part(np.repeat(np.arange(400), times))
+    root = np.sqrt(times)[:, None]
+    weighted = TrainingData(
+        root * grouped.rows, root * grouped.targets, times.astype(float), grouped.groups
+    )
+    assert places(weighted)[1:] == places(again)[1:] == (400, N_GROUPS)
+    np.testing.assert_array_equal(np.repeat(places(weighted).place, times), places(again).place)
+
+
+def test_a_large_table_is_not_sorted(grouped, monkeypatch):
+    monkeypatch.setattr(_folds, "_SORTED_ROWS", 399)
+    place, n_distinct, n_apart = places(grouped)
+    assert (n_distinct, n_apart) == (400, N_GROUPS)
+    assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
+    grouped.groups = None
+    assert len(np.unique(places(grouped).place)) > 390
