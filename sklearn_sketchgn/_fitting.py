@@ -10,6 +10,7 @@ from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
 from ._scaling import input_scale
 from ._training_data import training_data
+from .solvers import Auto, Direct
 
 
 def fit_members(
@@ -133,7 +134,11 @@ def _with_batch_size(settings, samples, resume):
     n_samples, n_outputs = samples.y.shape
     searching = settings.alpha is None and resume is None
     n_groups = count_groups(n_samples, settings.width, settings.train_output) if searching else 1
-    return replace(settings, batch_size=auto_batch_size(n_outputs, n_samples, n_groups))
+    hidden = None
+    if settings.loss_function.outputs_alike and isinstance(settings.solver, (Auto, Direct)):
+        hidden = (settings.width // n_groups, samples.X.shape[1] + 1)
+    size = auto_batch_size(n_outputs, n_samples, n_groups, hidden)
+    return replace(settings, batch_size=size)
 
 
 def _scaled(settings, samples, held_out, scaling):

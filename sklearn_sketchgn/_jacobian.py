@@ -83,6 +83,8 @@ class Jacobian:
         if train_output:
             n_parameters += self.n_outputs * (self.width + 1)
         self.shape = (self.n_samples * self.n_outputs, n_parameters)
+        #: Whether all outputs share the activations of a trained output layer, unweighted.
+        self.outputs_alike = train_output
 
     # Products ------------------------------------------------------------------------------
 
@@ -308,6 +310,11 @@ class Jacobian:
         outputs = self.output_weights if neurons is None else self.output_weights[neurons]
         stacked = mask[None, :, :] * outputs.T[:, None, :]
         return stacked.reshape(-1, mask.shape[1])
+
+    def hidden_rows(self, rows):
+        """Return the rows Z[i] = D[i] kron X[i] of a block: the hidden layer's for a = 1."""
+        X = self.rows[rows]
+        return (self._mask(rows)[:, :, None] * X[:, None, :]).reshape(len(X), -1)
 
     def dense_rows(self, rows, output):
         """Return the rows of J of one output over a block of samples, as a dense array."""

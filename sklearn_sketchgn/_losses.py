@@ -45,6 +45,8 @@ class Loss:
     out_activation = "identity"
     #: Whether training sets a ``threshold`` first.
     needs_threshold = False
+    #: Whether the curvature is 1, so that rows of J are weighted alike for all outputs.
+    outputs_alike = False
 
     def formulas(self, f, y):
         """Return l(f, y), dl / df and a curvature h > 0 that stands for its second derivative."""
@@ -112,7 +114,7 @@ class Loss:
 class SquaredError(Loss):
     """l = (f - y)^2 / 2, whose working residual and root loss are both f - y."""
 
-    name = "squared_error"
+    name, outputs_alike = "squared_error", True
 
     def formulas(self, f, y):
         """Return value, gradient and curvature; see :class:`Loss`."""

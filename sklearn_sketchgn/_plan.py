@@ -5,6 +5,8 @@ from math import ceil
 
 import numpy as np
 
+from ._elimination import operations as eliminated_operations
+
 #: Steps of the batch phase under a given penalty.
 BATCH_STEPS = 1500
 
@@ -21,8 +23,8 @@ SETTLING_EPOCHS, SETTLING_STEPS, MOST_SETTLING_STEPS = 60, 600, 2400
 JUDGES, HELD_OUT = 2048, 0.25
 _MOST_GROUPS, _FEWEST_NEURONS = 4, 16
 
-# Rows of a batch, at least.
-_FEWEST_ROWS = 64
+# Rows of a batch, at least and at most.
+_FEWEST_ROWS, _MOST_ROWS = 64, 256
 
 #: Steps on all rows after batches, and without them.
 FINAL_STEPS, ADAPTIVE_STEPS = 10, 200
@@ -87,13 +89,22 @@ class Plan:
         return done / whole
 
 
-def auto_batch_size(n_outputs, n_samples=0, n_groups=1):
+def auto_batch_size(n_outputs, n_samples=0, n_groups=1, hidden=None):
     """Return the rows of a batch: 256 for one or two outputs, fewer for more (at least 64).
 
     Several groups take half as many, as the mean of their steps is less noisy than each of them;
-    but a table that fits in one batch stays in one.
+    but a table that fits in one batch stays in one. Where the output layer can be eliminated,
+    ``hidden`` is the shape of the hidden layer (of a group), and many outputs take 256 rows if
+    they cost no more so.
     """
-    size = int(np.clip(512 // n_outputs, _FEWEST_ROWS, 256))
+    size = int(np.clip(512 // n_outputs, _FEWEST_ROWS, _MOST_ROWS))
+    if size < _MOST_ROWS and hidden is not None:
+        width, n_features = hidden
+        rows = n_outputs * (max(_FEWEST_ROWS, size // 2) if n_groups > 1 else size)
+        if sum(eliminated_operations(_MOST_ROWS, n_features, width)) <= rows**2 * (
+            width + rows / 3
+        ):
+            return _MOST_ROWS
     return max(_FEWEST_ROWS, size // 2) if n_groups > 1 and n_samples > size else size
 
 
@@ -116,8 +127,9 @@ def plan_steps(settings, n_samples, network, *, searching, all_rows=True):
     kin8nm, power and protein by less than 2 %).
     """
     n_batches = ceil(n_samples / (settings.batch_size or n_samples))
-    batch_cost = _operations(ceil(n_samples / n_batches), network)
-    all_cost = _operations(n_samples, network)
+    alike = settings.loss_function.outputs_alike
+    batch_cost = _operations(ceil(n_samples / n_batches), network, alike)
+    all_cost = _operations(n_samples, network, alike)
     n_cycles, cycle_steps, batch_steps = 0, 0, 0
     if settings.batch_size is None:
         all_steps = settings.max_iter or ADAPTIVE_STEPS
@@ -158,10 +170,15 @@ def _cycles(batch_steps):
     return (most // steps, steps) if steps else (0, 0)
 
 
-def _operations(n_samples, network):
+def _operations(n_samples, network, alike):
     """Return the multiplications of a direct step on so many rows, to an order of magnitude."""
     width, n_features = network.hidden.shape
-    n_rows = n_samples * network.output.shape[1]
+    n_outputs = network.output.shape[1]
+    n_rows = n_samples * n_outputs
     if n_rows <= network.n_parameters:
-        return n_rows**2 * (2 * width + n_features + n_rows / 3)
-    return network.n_parameters**2 * (n_rows + network.n_parameters / 3)
+        cost = n_rows**2 * (2 * width + n_features + n_rows / 3)
+    else:
+        cost = network.n_parameters**2 * (n_rows + network.n_parameters / 3)
+    if n_outputs == 1 or not (alike and network.train_output):
+        return cost
+    return min(cost, sum(eliminated_operations(n_samples, n_features, width)))

@@ -21,7 +21,7 @@ class ScaledJacobian(Jacobian):
 
     def __init__(self, jacobian, factor):
         self.__dict__.update(jacobian.__dict__)
-        self._unscaled = jacobian
+        self._unscaled, self.outputs_alike = jacobian, False
         self.factor = factor.astype(self.dtype)
 
     def lower_gram(self):

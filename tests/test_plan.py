@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sklearn_sketchgn._losses import Huber, SquaredError
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._plan import (
     CYCLE_STEPS,
@@ -16,7 +17,9 @@ from sklearn_sketchgn._schedule import Settings
 from sklearn_sketchgn.solvers import Direct
 
 
-def planned(n_samples, *, max_iter=None, batch_size=256, width=64, **options):
+def planned(
+    n_samples, *, max_iter=None, batch_size=256, width=64, n_outputs=1, loss=None, **options
+):
     settings = Settings(
         width=width,
         train_output=True,
@@ -31,8 +34,9 @@ def planned(n_samples, *, max_iter=None, batch_size=256, width=64, **options):
         n_iter_no_change=10,
         solver=Direct(),
         sketch=None,
+        loss_function=loss or SquaredError(),
     )
-    network = initialise(width, 9, 1, np.random.default_rng(0))
+    network = initialise(width, 9, n_outputs, np.random.default_rng(0))
     return plan_steps(settings, n_samples, network, **{"searching": True, **options})
 
 
@@ -53,6 +57,14 @@ def test_steps_on_all_rows_are_left_out_where_they_cost_more_than_the_batches():
     assert 0 < planned(1500, max_iter=100).all_steps < 10
     assert planned(100_000, max_iter=100).all_steps == 0
     assert planned(256, max_iter=100, all_rows=False).all_steps == 0
+
+
+def test_steps_on_all_rows_of_many_outputs_cost_what_their_elimination_does():
+    many, few = planned(2000, n_outputs=40, width=32), planned(2000, n_outputs=1, width=32)
+    side = 32 * 9
+    assert many.all_cost == side**2 * (2000 + 32) + 2 * 2000 * side * 32 + side**3 / 3
+    assert many.all_cost < 2 * few.all_cost
+    assert planned(2000, n_outputs=40, width=32, loss=Huber()).all_cost > 100 * many.all_cost
 
 
 def test_automatic_steps():

@@ -311,6 +311,20 @@ def test_automatic_batch_size(n_outputs, expected):
     assert auto_batch_size(n_outputs, expected + 1, n_groups=2) == max(64, expected // 2)
 
 
+@pytest.mark.parametrize(
+    ("n_outputs", "hidden", "expected"),
+    [
+        (20, (64, 9), 256),
+        (20, (64, 31), 64),
+        (60, (64, 31), 256),
+        (5, (64, 9), 64),
+        (2, (4, 2), 128),
+    ],
+)
+def test_many_outputs_take_larger_batches_where_these_cost_no_more(n_outputs, hidden, expected):
+    assert auto_batch_size(n_outputs, 1000, n_groups=4, hidden=hidden) == expected
+
+
 # The estimator's fit ------------------------------------------------------------------------------
 
 

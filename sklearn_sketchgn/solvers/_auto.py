@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._elimination import eliminates
+from .._elimination import operations as eliminated_operations
 from ._base import Solver
 from ._cg import CG
 from ._direct import Direct
@@ -67,15 +69,16 @@ def cg_is_cheaper(jacobian, *, kept):
     else:
         sketched = _FORM * counts["sketched"] + _SKETCH * counts["sketch"]
         cg = sketched + factor + _FRESH_ITERATIONS * iteration
-    return cg < _FORM * counts["form"] + factor
+    return cg < _FORM * counts["form"] + _FACTOR * counts["direct factor"]
 
 
 def operations(jacobian):
     """Return the operations of the pieces of a step, by name.
 
     ``form`` and ``sketched`` are the symmetric products (half of the full ones) of the exact and
-    of the sketched matrix, ``sketch`` the additions of a sparse sketch, ``product`` one J v and
-    one J'u, ``triangular`` the two triangular solves of an iteration.
+    of the sketched matrix, ``factor`` a Cholesky factor of the latter and ``direct factor`` of the
+    former, ``sketch`` the additions of a sparse sketch, ``product`` one J v and one J'u,
+    ``triangular`` the two triangular solves of an iteration.
     """
     n, d, m, k = jacobian.n_samples, jacobian.n_features, jacobian.width, jacobian.n_outputs
     rows, columns = jacobian.shape
@@ -90,11 +93,15 @@ def operations(jacobian):
         form = rows * side**2
         sketched = 4 * side**3
         sketch = 8.0 * rows * side
+    direct_factor = side**3 / 3
+    if eliminates(jacobian):
+        form, direct_factor = eliminated_operations(n, d, m)
     return {
         "form": form,
         "sketched": sketched,
         "sketch": sketch,
         "factor": side**3 / 3,
+        "direct factor": direct_factor,
         "product": 4.0 * n * m * d * k,
         "triangular": 2 * side**2,
     }

@@ -13,7 +13,7 @@ from .._blas import add_outer
 from .._conjugate_gradient import conjugate_gradient
 from .._preconditioner import check_sketched, draw_checked, factor_columns, factor_gram
 from ._base import Solver, SolveResult
-from ._direct import Direct, solve_truncated
+from ._direct import form_exact, solve_truncated
 
 # Largest sketched matrix of the samples axis, in bytes, before oversampling falls to 2.
 _SKETCH_BYTES = 256 * 2**20
@@ -177,7 +177,7 @@ class CG(Solver):
             return
         info = np.finfo(sketched.dtype)
         # No entry of a positive semi-definite matrix exceeds its diagonal.
-        largest = Direct().prepare(state.jacobian).diagonal.max()
+        largest = form_exact(state.jacobian).diagonal.max()
         if _MARGIN * info.tiny < largest < info.max / _MARGIN:
             check_sketched(sketched, state.sketch)
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import eigh, get_lapack_funcs
 
 from .._blas import product
+from .._elimination import Elimination, eliminates
 from .._preconditioner import Preconditioner
 from ._base import Solver, SolveResult
 
@@ -36,6 +37,9 @@ class _DirectState:
 class Direct(Solver):
     """Cholesky of J J' + ridge I (dual) or J'J + ridge I (primal), whichever is smaller.
 
+    With several outputs and the squared error J'J + ridge I is solved by eliminating the output
+    layer where that is cheaper: its cost does not grow with the number of outputs.
+
     The factor is written into the unused triangle of the exact matrix, so one array of that side
     is all the memory it takes (two up to a side of 512). On the same Jacobian another ridge costs a
     factorisation only, and another right-hand side not even that.
@@ -58,12 +62,15 @@ class Direct(Solver):
 
     def prepare(self, jacobian, *, sketch=None, rng=None, previous=None):
         """Form the exact matrix of the smaller side; see :class:`Solver`."""
-        dual = jacobian.shape[0] <= jacobian.shape[1]
-        matrix = jacobian.lower_gram() if dual else jacobian.lower_normal()
-        return _DirectState(jacobian, matrix, matrix.diagonal().copy(), dual)
+        return Elimination(jacobian) if eliminates(jacobian) else form_exact(jacobian)
 
     def solve(self, state, rhs, ridge):
         """Factor and solve; see :class:`Solver`."""
+        if isinstance(state, Elimination):
+            step = state.solve(state.jacobian.rmatvec(rhs), ridge) if ridge > 0 else None
+            if step is not None:
+                return SolveResult(step)
+            state = form_exact(state.jacobian)
         right = rhs if state.dual else state.jacobian.rmatvec(rhs)
         solution, message = _solve_cholesky(state, right, ridge)
         if solution is None:
@@ -72,9 +79,16 @@ class Direct(Solver):
         return SolveResult(step, message=message)
 
 
+def form_exact(jacobian):
+    """Return the state with J J' or J'J, whichever is smaller."""
+    dual = jacobian.shape[0] <= jacobian.shape[1]
+    matrix = jacobian.lower_gram() if dual else jacobian.lower_normal()
+    return _DirectState(jacobian, matrix, matrix.diagonal().copy(), dual)
+
+
 def solve_truncated(jacobian, rhs, ridge):
     """Return the solution by a truncated eigendecomposition, of minimum norm if ``ridge=0``."""
-    state = Direct().prepare(jacobian)
+    state = form_exact(jacobian)
     right = rhs if state.dual else jacobian.rmatvec(rhs)
     solution = _solve_truncated(state, right, ridge)
     return jacobian.rmatvec(solution) if state.dual else solution

@@ -5,7 +5,7 @@ import pytest
 
 from sklearn_sketchgn import Direct
 from sklearn_sketchgn.solvers import _direct
-from sklearn_sketchgn.solvers._direct import _solve_truncated, solve_truncated
+from sklearn_sketchgn.solvers._direct import _solve_truncated, form_exact, solve_truncated
 from tests import cases, references
 from tests.solvers.test_contract import problem
 
@@ -16,7 +16,7 @@ every_shape = pytest.mark.parametrize("shape", cases.SHAPES, ids=str)
 def test_a_truncated_solution_keeps_what_the_ridge_determines(shape, rng):
     # Directions below the cut are not lost: there the ridge alone decides.
     system = problem(cases.duplicated_table, shape, rng, antisymmetric=True)
-    state = Direct().prepare(system.jacobian)
+    state = form_exact(system.jacobian)
     ridge = 1e-3 * system.eigenvalues.max()
     right = rng.standard_normal(len(state.diagonal))
     solution = _solve_truncated(state, right, ridge)
@@ -39,6 +39,7 @@ def test_a_failed_factorisation_is_recovered_and_reported(shape, monkeypatch, rn
         return matrix, 1
 
     monkeypatch.setattr(_direct, "get_lapack_funcs", lambda names, _: [failing] * len(names))
+    monkeypatch.setattr(_direct, "eliminates", lambda jacobian: False)
     system = problem(cases.ordinary_table, shape, rng)
     ridge = 1e-3 * system.eigenvalues.max()
     result = Direct().solve(Direct().prepare(system.jacobian), system.rhs, ridge)
@@ -51,6 +52,7 @@ def test_a_failed_factorisation_is_recovered_and_reported(shape, monkeypatch, rn
 @every_shape
 def test_one_matrix_serves_every_ridge_and_right_hand_side(shape, copied_side, rng, monkeypatch):
     monkeypatch.setattr(_direct, "_COPIED_SIDE", copied_side)
+    monkeypatch.setattr(_direct, "eliminates", lambda jacobian: False)
     system = problem(cases.ordinary_table, shape, rng)
     largest = system.eigenvalues.max()
     state = Direct().prepare(system.jacobian)
