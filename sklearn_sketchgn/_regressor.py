@@ -91,10 +91,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         of up to 200 features hidden weights are damped in the metric of the features' covariance.
     batch_size : "auto", int or None, default="auto"
         Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
-        outputs (256 again for so many that a step costs no more), and half of it where the neurons are trained in groups and the table does not fit
-        in one batch. None takes adaptive steps on all rows only (not for a sparse or memory-mapped
-        X of more than 67 million numbers). A table that fits in one batch is trained on all rows
-        in float64.
+        outputs (256 again for so many that a step costs no more), and half of it where the neurons
+        are trained in groups and the table does not fit in one batch. None takes adaptive steps on
+        all rows only (not for a sparse or memory-mapped X of more than 67 million numbers). A table
+        that fits in one batch is trained on all rows in float64.
     momentum : float in [0, 1), default=0.9
         Weight of the last step inside the subproblem of the next one.
     train_output : bool, default=True
