@@ -12,7 +12,7 @@ from ._members import run_members
 from ._network import Network, initialise
 from ._plan import auto_batch_size
 from ._scaling import fit_moments
-from ._schedule import Outcome
+from ._settings import Outcome
 from ._streaming import WARM_UP, Stream
 from ._tables import row_blocks
 from ._training import AUTO_DAMPING, Training

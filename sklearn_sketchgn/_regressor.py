@@ -32,7 +32,7 @@ from ._pickling import stamped, unstamped
 from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
-from ._schedule import Settings
+from ._settings import Settings
 from ._strategies import resolve_strategy
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
 from ._training import STOP_REASONS

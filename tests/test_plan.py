@@ -13,7 +13,7 @@ from sklearn_sketchgn._plan import (
     count_groups,
     plan_steps,
 )
-from sklearn_sketchgn._schedule import Settings
+from sklearn_sketchgn._settings import Settings
 from sklearn_sketchgn.solvers import Direct
 
 

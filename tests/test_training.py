@@ -12,7 +12,7 @@ from sklearn_sketchgn._all_rows_phase import run_all_rows
 from sklearn_sketchgn._batch_phase import run_batches
 from sklearn_sketchgn._metric import damping_metric
 from sklearn_sketchgn._network import initialise
-from sklearn_sketchgn._schedule import auto_batch_size
+from sklearn_sketchgn._plan import auto_batch_size
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 from sklearn_sketchgn.solvers import Solver, SolveResult

@@ -1,0 +1,47 @@
+"""What a fit is asked for, and what it gives back."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._losses import SquaredError
+from ._training import Training
+
+
+@dataclass
+class Settings:
+    """Hyperparameters of one fit after validation.
+
+    None stands for "auto" but for the batch size, where it means all rows; there "auto" has to be
+    replaced by a number before training.
+    """
+
+    width: int
+    train_output: bool
+    n_members: int
+    n_jobs: int | None
+    alpha: float | None
+    damping: float | None
+    batch_size: Any
+    momentum: float
+    max_iter: int | None
+    tol: float
+    n_iter_no_change: float
+    solver: object
+    sketch: object
+    weight_unit: float = 1.0
+    to_be_continued: bool = False
+    loss_function: Any = field(default_factory=SquaredError)
+
+
+@dataclass
+class Outcome:
+    """What a fit gives back besides its :class:`Training`."""
+
+    training: Training
+    stop_reason: str
+    loss_curve: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+    #: Steps taken before each entry of the curves.
+    loss_steps: list = field(default_factory=list)
+    #: Groups that the neurons were trained in.
+    n_groups: int = 1
