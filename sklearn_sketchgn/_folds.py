@@ -9,6 +9,11 @@ from ._tables import row_blocks
 # Rows beyond which they are not sorted to find equal ones: the places of so many take 32 MB.
 _SORTED_ROWS = 2**20
 
+# Rows of equal inputs are one cell if there are at least so many cells, of at most so many rows
+# on average. Of fewer, as where factors have few levels, the others would not tell of those
+# that are held out.
+_FEWEST_CELLS, _MOST_REPLICATES = 40, 8
+
 # Fractions of multiples of the golden ratio fill [0, 1) evenly from any start.
 _GOLDEN = 0.5 * (5**0.5 - 1)
 
@@ -17,7 +22,8 @@ class Places(NamedTuple):
     """Where rows lie in [0, 1).
 
     ``place`` has shape (n_samples,), ``n_distinct`` is the number of different rows, and
-    ``n_apart`` that of what has a place of its own: groups or, without them, different rows.
+    ``n_apart`` that of what has a place of its own: groups or, without them, cells or different
+    rows.
     """
 
     place: np.ndarray
@@ -25,22 +31,36 @@ class Places(NamedTuple):
     n_apart: int
 
 
-def even_places(data, rng):
+def even_places(data, rng, *, cells=False):
     """Return the :class:`Places` of rows: one number for equal rows, and for those of a group.
 
     Rows, or the means of groups, are ordered along a random direction; the g-th distinct value
     gets the fraction of g times the golden ratio, so that every interval of places is a stratified
     sample. Of more than a million rows each row or group gets a random place, and counts as
     different from the others.
+
+    Parameters
+    ----------
+    data : TrainingData
+        The rows, and their groups if they have any.
+    rng : numpy.random.Generator
+        Draws the direction.
+    cells : bool, default=False
+        Without groups, whether rows of equal inputs are one. Repeated measurements share an error
+        as often as not, so that one of them knows what another was taught.
     """
     codes = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1]
     if len(data) > _SORTED_ROWS:
         n_apart = len(data) if codes is None else int(codes.max()) + 1
         place = rng.random(n_apart, dtype=np.float32)
         return Places(place if codes is None else place[codes], len(data), n_apart)
-    score = _scores(data, rng)
+    score, inputs = _scores(data, rng)
     number, n_distinct = _numbers(score)
     n_apart = n_distinct
+    if codes is None and cells:
+        cell, n_cells = _numbers(inputs)
+        if max(_FEWEST_CELLS, n_distinct / _MOST_REPLICATES) <= n_cells < n_distinct:
+            codes = cell - 1
     if codes is not None:
         means = np.bincount(codes, data.weights * score) / np.bincount(codes, data.weights)
         number, n_apart = _numbers(means)
@@ -49,17 +69,17 @@ def even_places(data, rng):
 
 
 def _scores(data, rng):
-    """Return where every row lies along a random direction of inputs and targets."""
+    """Return where rows lie along a random direction, of inputs and targets and of inputs alone."""
     n_features = data.rows.shape[1]
     direction = rng.standard_normal(n_features + data.targets.shape[1])
-    score = np.empty(len(data))
+    score, inputs = np.empty(len(data)), np.empty(len(data))
     for rows in row_blocks(len(data), n_features):
         block = data.take(rows)
-        score[rows] = (
-            block.rows.astype(np.float64) @ direction[:n_features]
-            + block.targets.astype(np.float64) @ direction[n_features:]
-        ) / np.sqrt(block.weights)
-    return score
+        root = np.sqrt(block.weights)
+        along = block.rows.astype(np.float64) @ direction[:n_features]
+        inputs[rows] = along / root
+        score[rows] = (along + block.targets.astype(np.float64) @ direction[n_features:]) / root
+    return score, inputs
 
 
 def _numbers(score):

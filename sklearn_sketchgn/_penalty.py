@@ -83,7 +83,7 @@ class PenaltySearch:
     def __init__(self, training, data, cycle_steps):
         self._data = data
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
-        place, n_distinct, n_apart = even_places(data, training.rng)
+        place, n_distinct, n_apart = even_places(data, training.rng, cells=True)
         self.row_weight = data.weight / n_distinct
         self.judge_weight = data.weight / n_apart
         training.alpha = START * self.row_weight * training.weight_unit

@@ -1147,6 +1147,20 @@ MUTANTS = [
         "tests/test_folds.py::test_a_group_has_one_place",
     ),
     Mutant(
+        "repeated measurements that judge each other",
+        "_penalty.py",
+        "even_places(data, training.rng, cells=True)",
+        "even_places(data, training.rng)",
+        "tests/test_penalty.py::test_repeated_measurements_do_not_judge_each_other",
+    ),
+    Mutant(
+        "cells of factors with few levels held out",
+        "_folds.py",
+        "max(_FEWEST_CELLS, n_distinct / _MOST_REPLICATES)",
+        "_FEWEST_CELLS",
+        "tests/test_folds.py::test_equal_inputs_are_a_cell_where_there_are_many",
+    ),
+    Mutant(
         "groups in the order of sums instead of means",
         "_folds.py",
         " / np.bincount(codes, data.weights)",

@@ -61,6 +61,29 @@ def test_labels_may_be_any_and_some_may_be_missing(grouped, limit, monkeypatch):
     np.testing.assert_array_equal(places(other).place, place)
 
 
+def test_equal_inputs_are_a_cell_where_there_are_many(grouped):
+    def repeated(n_cells, n_rows):
+        rows = np.repeat(grouped.rows[:n_cells], n_rows, axis=0)
+        targets = np.random.default_rng(1).standard_normal((len(rows), 1))
+        return TrainingData(rows, targets, np.ones(len(rows)))
+
+    def apart(data):
+        found = even_places(data, np.random.default_rng(0), cells=True)
+        assert found.n_distinct == len(data)
+        assert len(np.unique(found.place)) == found.n_apart
+        return found.n_apart
+
+    assert apart(repeated(40, 8)) == 40
+    assert apart(repeated(39, 8)) == 39 * 8  # of few cells the others tell little
+    assert apart(repeated(40, 9)) == 360  # many rows of each cell
+    assert places(repeated(40, 8)).n_apart == 320
+    data = repeated(40, 4)
+    place = even_places(data, np.random.default_rng(0), cells=True).place
+    assert np.ptp(place.reshape(40, 4), axis=1).max() == 0
+    data.groups = np.arange(160)  # the user knows better
+    assert apart(data) == 160
+
+
 def test_groups_of_one_row_are_rows(grouped):
     single = TrainingData(grouped.rows, grouped.targets, grouped.weights, np.arange(400)[::-1])
     none = TrainingData(grouped.rows, grouped.targets, grouped.weights)
