@@ -40,7 +40,7 @@ def run_groups(
     trainings : list of Training
         Networks that take their steps in turn. Updated in place.
     tables : list of TrainingData
-        The training rows of each, about equally many.
+        The training rows of each.
     n_steps, batch_size : int
         Number of steps of each network; upper bound of the rows in a batch.
     after_epoch : callable
@@ -56,7 +56,8 @@ def run_groups(
     bool
         Whether ``after_epoch`` ended the phase.
     """
-    n_batches = ceil(min(map(len, tables)) / batch_size)
+    # No batch is larger than that, and none is empty.
+    n_batches = min(ceil(max(map(len, tables)) / batch_size), min(map(len, tables)))
     followers = [None] * len(tables) if search is None else search.groups
     step = 0
     while step < n_steps:

@@ -65,6 +65,8 @@ class Elimination:
             add_outer(self._output, G.T)
             product(Z.T, G, out=self._coupling, add=True)
         self._factors, self._ridge = None, np.nan
+        #: What a caller solves with where this fails.
+        self.whole = None
 
     def solve(self, right, ridge):
         """Return (J'J + ridge I)^-1 v, or None if Cholesky fails."""

@@ -135,7 +135,12 @@ def _with_batch_size(settings, samples, resume):
     searching = settings.alpha is None and resume is None
     n_groups = count_groups(n_samples, settings.width, settings.train_output) if searching else 1
     hidden = None
-    if settings.loss_function.outputs_alike and isinstance(settings.solver, (Auto, Direct)):
+    eliminates = settings.train_output and settings.loss_function.outputs_alike
+    if (
+        eliminates
+        and not (settings.alpha == settings.damping == 0)
+        and isinstance(settings.solver, (Auto, Direct))
+    ):
         hidden = (settings.width // n_groups, samples.X.shape[1] + 1)
     size = auto_batch_size(n_outputs, n_samples, n_groups, hidden)
     return replace(settings, batch_size=size)

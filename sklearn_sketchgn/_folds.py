@@ -63,8 +63,8 @@ def even_places(data, rng, *, cells=False):
             codes = cell - 1
     if codes is not None:
         means = np.bincount(codes, data.weights * score) / np.bincount(codes, data.weights)
-        number, n_apart = _numbers(means)
-        number = number[codes]
+        # Groups of equal means, as where each was centred, are still different ones.
+        number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)
     return Places((number * _GOLDEN) % 1.0, n_distinct, n_apart)
 
 

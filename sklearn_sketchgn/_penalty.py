@@ -14,6 +14,7 @@ from ._folds import even_places
 from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
 from ._relevance import column_penalty
+from ._training_data import subset
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -91,15 +92,20 @@ class PenaltySearch:
         n_groups = count_groups(len(data), len(network.hidden), network.train_output)
         parts = split(training, n_groups)
         share = min(max(HELD_OUT, _FEWEST_JUDGES / (len(parts) * n_distinct)), 0.5)
-        share = min(share, JUDGES / len(data))
-        self.groups = []
+        share = min(share, JUDGES / len(data)) if data.groups is None else share
+        self.groups, n_held_out = [], 0
         for i, part in enumerate(parts):
-            held_out = (place - i / len(parts)) % 1.0 < share
-            if held_out.all() or np.count_nonzero(~held_out) < 2:
-                held_out[:] = False
-            self.groups.append(Group(part, data.kept(~held_out), data.part(held_out)))
+            held_out = _held_out(place, i / len(parts), share, grouped=data.groups is not None)
+            judges = np.flatnonzero(held_out)
+            n_held_out += len(judges)
+            if data.groups is not None:
+                judges = judges[subset(len(judges), JUDGES, training.rng)]
+            self.groups.append(Group(part, data.kept(~held_out), data.part(judges)))
         judging = sum(group.judges.weight for group in self.groups)
         self.weight = min(judging, data.weight)
+        if n_held_out:
+            # Of the rows of a group only some may judge, and they still count as one.
+            self.judge_weight *= sum(len(group.judges) for group in self.groups) / n_held_out
 
     @property
     def trainings(self):
@@ -218,6 +224,19 @@ class PenaltySearch:
             return None
         effects = [group.effect_of_alpha() for group in self.groups]
         return [float(sum(parts)) for parts in zip(*effects, strict=True)]
+
+
+def _held_out(place, start, share, *, grouped):
+    """Return the mask of the rows whose places lie in an interval; none if too few would be left.
+
+    A group may be as large as half of the table. Where one is in the interval another is tried.
+    """
+    for shift in (0.0, 0.25, 0.5, 0.75) if grouped else (0.0,):
+        held_out = (place - start - shift) % 1.0 < share
+        fewest = len(place) // 2 if grouped else 2
+        if held_out.any() and np.count_nonzero(~held_out) >= fewest and not held_out.all():
+            return held_out
+    return np.zeros(len(place), dtype=bool)
 
 
 def penalty_factor(training, data):

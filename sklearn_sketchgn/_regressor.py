@@ -52,6 +52,9 @@ from .solvers import SOLVERS
 # Bound of what is counted: larger numbers are no sizes of arrays.
 _MOST = 2**31 - 1
 
+# Draws of groups to stop by, until one leaves half of the rows to train on.
+_DRAWS = 20
+
 # Numbers in one block of hidden activations or of inputs while predicting (32 MB).
 _PREDICT_ELEMENTS = 2**22
 
@@ -333,7 +336,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             Labels, numbers or strings, of rows that belong together: of one patient, plot or
             batch, say. Whatever is held out within the fit (for ``alpha="auto"``, standard
             deviations, ``early_stopping``, the threshold of ``loss="huber"``) is held out by whole
-            groups, so that the fit suits groups that it has not seen. Labels are no inputs.
+            groups, so that the fit suits groups that it has not seen. Labels are no inputs. Rows of
+            ``X_val`` count one by one.
 
         Returns
         -------
@@ -657,9 +661,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             )
         splitter = ShuffleSplit if groups is None else GroupShuffleSplit
         split = splitter(
-            1, test_size=self.validation_fraction, random_state=int(rng.integers(2**31 - 1))
+            _DRAWS, test_size=self.validation_fraction, random_state=int(rng.integers(2**31 - 1))
         )
-        parts = next(split.split(samples.y, groups=groups))
+        draws = split.split(samples.y, groups=groups)
+        # Groups of very different sizes may leave next to nothing to train on.
+        fair = (draw for draw in draws if 2 * len(draw[0]) >= len(samples.y))
+        parts = next(fair, None) or next(split.split(samples.y, groups=groups))
         if order_matters(samples.X):
             parts = [np.sort(part) for part in parts]
         kept, held_out = (samples.selected(part) for part in parts)

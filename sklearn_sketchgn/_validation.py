@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import validate_data
 
 from ._compat import check_sample_weight
 from ._sparse import canonical
@@ -56,15 +56,24 @@ def validate_training_data(estimator, X, y, sample_weight, groups=None, *, reset
 
 def check_labels(groups, n_samples):
     """Return the labels of groups in an array; raise ValueError unless each row has one."""
-    labels = check_array(groups, input_name="groups", ensure_2d=False, dtype=None)
+    # By what the container says first: in an array its missing values may look like others.
+    missing = groups.isna() if hasattr(groups, "isna") else np.ma.getmaskarray(groups)
+    labels = np.asarray(groups)
     if labels.shape != (n_samples,):
         raise ValueError(
             f"`groups` has shape {labels.shape}; expected ({n_samples},), one label for each row."
         )
+    missing = np.asarray(missing, dtype=bool) | [label is None for label in labels]
+    missing |= np.isnat(labels) if labels.dtype.kind in "mM" else np.zeros(n_samples, dtype=bool)
+    # Numbers that are none are not equal to themselves. A missing one may not compare at all.
+    rest = labels[~missing]
+    n_missing = n_samples - len(rest) + int(np.count_nonzero(rest != rest))
+    if n_missing:
+        raise ValueError(f"`groups` has {n_missing} missing labels; expected one for each row.")
     return labels
 
 
-def numbered(labels):
+def numbered(labels, rows="rows of positive weight"):
     """Return one integer for each label; raise ValueError unless there are two or more groups."""
     try:
         distinct, codes = np.unique(labels, return_inverse=True)
@@ -75,7 +84,7 @@ def numbered(labels):
         ) from error
     if len(distinct) < 2:
         raise ValueError(
-            f"`groups` has one label only, {distinct[0]}, among the rows of positive weight; "
+            f"`groups` has one label only, {distinct[0]}, among the {rows}; "
             "expected two groups or more, as some are held out. Leave `groups` out."
         )
     return codes

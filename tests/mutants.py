@@ -580,10 +580,52 @@ MUTANTS = [
         "tests/test_cycles.py::test_smaller_penalties_are_tried_while_the_judges_gain",
     ),
     Mutant(
+        "groups of equal means taken for one",
+        "_folds.py",
+        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
+        "number, n_apart = _numbers(means)[0][codes], _numbers(means)[1]",
+        "tests/test_folds.py::test_groups_of_equal_means_are_different_ones",
+    ),
+    Mutant(
+        "few groups of many rows of which none judges",
+        "_penalty.py",
+        "if data.groups is None else share",
+        "",
+        "tests/test_penalty.py::test_few_groups_of_many_rows_judge",
+    ),
+    Mutant(
+        "most rows held out with their group",
+        "_penalty.py",
+        "fewest = len(place) // 2 if grouped else 2",
+        "fewest = 2",
+        "tests/test_penalty.py::test_a_group_of_most_rows_is_trained_on",
+    ),
+    Mutant(
+        "batches as large as the shortest table allows",
+        "_batch_phase.py",
+        "ceil(max(map(len, tables)) / batch_size)",
+        "ceil(min(map(len, tables)) / batch_size)",
+        "tests/test_training.py::test_no_batch_is_larger_than_asked_for",
+    ),
+    Mutant(
+        "early stopping by a group of most rows",
+        "_regressor.py",
+        "if 2 * len(draw[0]) >= len(samples.y)",
+        "",
+        "tests/test_fit_groups.py::test_early_stopping_leaves_half_of_the_rows",
+    ),
+    Mutant(
+        "missing labels that are a group",
+        "_validation.py",
+        "    if n_missing:\n",
+        "    if n_missing < 0:\n",
+        "tests/test_fit_groups.py::test_missing_labels_are_counted",
+    ),
+    Mutant(
         "judging rows trained on",
         "_penalty.py",
-        "data.kept(~held_out), data.part(held_out)",
-        "data.kept(~held_out | True), data.part(held_out)",
+        "data.kept(~held_out), data.part(judges)",
+        "data.kept(~held_out | True), data.part(judges)",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
     ),
     Mutant(
@@ -1142,8 +1184,8 @@ MUTANTS = [
     Mutant(
         "a group that is held out in part",
         "_folds.py",
-        "        number = number[codes]\n",
-        "        number = _numbers(score)[0]\n",
+        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
+        "n_apart = len(means)",
         "tests/test_folds.py::test_a_group_has_one_place",
     ),
     Mutant(
@@ -1525,8 +1567,8 @@ MUTANTS = [
     Mutant(
         "all groups judged by the same rows",
         "_penalty.py",
-        "(place - i / len(parts)) % 1.0 < share",
-        "place % 1.0 < share",
+        "_held_out(place, i / len(parts), share",
+        "_held_out(place, 0, share",
         "tests/test_groups.py::test_every_row_of_a_small_table_judges_a_group_that_has_not_seen_it",
     ),
     Mutant(

@@ -76,6 +76,10 @@ def test_an_equal_ridge_is_not_factored_again(rng, monkeypatch):
     for ridge in (1.0, 1.0, 2.0, 1.0):
         Direct().solve(state, system.rhs, ridge)
     assert ridges == [1.0, 2.0, 1.0]
+    Direct().solve(state, system.rhs, 0.0)
+    whole = state.whole
+    Direct().solve(state, system.rhs, 0.0)
+    assert state.whole is whole is not None
 
 
 def test_where_it_fails_the_whole_matrix_is_factored(rng, monkeypatch):
@@ -144,6 +148,19 @@ def test_auto_takes_it_for_cheap(rng):
     solver, state = Auto().prepare(jacobian, sketch=None, rng=None)
     assert isinstance(solver, Direct)
     assert isinstance(state, Elimination)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"train_output": False}, {"alpha": 0, "damping": 0}, {"solver": "cg"}, {"loss": "huber"}],
+    ids=repr,
+)
+@pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
+def test_batches_are_small_where_nothing_is_eliminated(parameters, rng):
+    X, Y = rng.standard_normal((70, 3)), rng.standard_normal((70, 30))
+    parameters = {"alpha": 1.0, "max_iter": 1, "width": 6, "random_state": 0, **parameters}
+    model = SketchGNRegressor(**parameters).fit(X, Y)
+    assert model.batch_size_ == 64
 
 
 def test_a_fit_of_many_outputs_is_the_same(rng, monkeypatch):

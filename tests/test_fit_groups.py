@@ -1,6 +1,7 @@
 """``groups`` in ``fit``: what is held out together, and what it does not depend on."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.datasets import load_diabetes
@@ -10,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sketchgn import SketchGNRegressor, _calibration
 from sklearn_sketchgn._tables import Samples
+from sklearn_sketchgn._validation import validate_training_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -128,10 +130,42 @@ def test_groups_that_cannot_be(diabetes):
         (np.arange(441), None, r"`groups` has shape \(441,\); expected \(442,\)"),
         (np.zeros((442, 2)), None, r"`groups` has shape \(442, 2\); expected \(442,\)"),
         (np.array([1, "a"] * 221, dtype=object), None, "labels of several types"),
-        (np.r_[np.nan, np.arange(441)], None, "Input groups contains NaN"),
+        (np.r_[np.nan, np.arange(441)], None, "`groups` has 1 missing labels"),
     ]:
         with pytest.raises(ValueError, match=match):
             quick().fit(X, y, weights, groups=groups)
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        [None, "a", "b"],
+        np.array([np.nan, "a", "b"], dtype=object),
+        np.array(["NaT", "2020", "2021"], dtype="datetime64[D]"),
+        np.ma.array([1, 2, 3], mask=[True, False, False]),
+        pd.Series([pd.NA, "a", "b"], dtype="string"),
+        pd.Series(pd.Categorical([None, "a", "b"])),
+    ],
+    ids=lambda labels: type(labels).__name__,
+)
+def test_missing_labels_are_counted(missing):
+    with pytest.raises(ValueError, match="`groups` has 1 missing labels; expected one for each"):
+        quick().fit(np.eye(3), np.arange(3.0), groups=missing)
+
+
+def test_labels_of_pandas_are_told_apart():
+    # As floats the first two would be one.
+    large = pd.Series([2**53, 2**53 + 1, 2**53 + 2] * 2, dtype="Int64", index=range(5, 11))
+    for labels in (large, pd.Series(pd.Categorical(list("abcabc")))):
+        samples, _ = validate_training_data(quick(), np.eye(6), np.arange(6.0), None, labels)
+        np.testing.assert_array_equal(samples.groups, [0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_early_stopping_leaves_half_of_the_rows(seed):
+    samples = Samples(np.eye(300), np.zeros((300, 1)), np.ones(300), np.r_[0, np.ones(299, int)])
+    kept, held_out = quick(early_stopping=True)._hold_out(samples, np.random.default_rng(seed))
+    assert (len(kept.y), len(held_out.y)) == (299, 1)
 
 
 def test_early_stopping_needs_a_group_to_train_on():

@@ -51,6 +51,16 @@ def test_groups_lie_in_the_order_of_their_means(grouped):
     np.testing.assert_allclose(places(grouped).place, expected[grouped.groups])
 
 
+def test_groups_of_equal_means_are_different_ones(grouped):
+    table = np.hstack([grouped.rows, grouped.targets])
+    for group in range(N_GROUPS):
+        table[grouped.groups == group] -= table[grouped.groups == group].mean(axis=0)
+    for centred in (table, 0 * table):
+        data = TrainingData(centred[:, :3], centred[:, 3:], np.ones(400), grouped.groups)
+        place, _, n_apart = places(data)
+        assert n_apart == len(np.unique(place)) == N_GROUPS
+
+
 @pytest.mark.parametrize("limit", [100, 10_000])
 def test_labels_may_be_any_and_some_may_be_missing(grouped, limit, monkeypatch):
     monkeypatch.setattr(_folds, "_SORTED_ROWS", limit)

@@ -394,6 +394,31 @@ def test_groups_of_rows_judge_together(rng):
     np.testing.assert_array_equal(np.sort(np.concatenate(judges)), np.arange(24))
 
 
+@pytest.mark.parametrize("n_groups", [2, 10])
+def test_few_groups_of_many_rows_judge(n_groups, rng):
+    data = standardised(rng, 12_000)
+    data.groups = rng.integers(0, n_groups, 12_000)
+    _, search = searching(data, rng)
+    ((kept, judges),) = [(group.kept, group.judges) for group in search.groups]
+    held_out = np.unique(judges.groups)
+    assert len(held_out) == {2: 1, 10: 3}[n_groups]
+    assert len(judges) == 2048
+    assert len(kept) == np.count_nonzero(~np.isin(data.groups, held_out))
+    # What they count is the number of their groups.
+    assert search.weight / search.judge_weight == pytest.approx(len(held_out), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_group_of_most_rows_is_trained_on(seed, rng):
+    data = standardised(rng, 400)
+    data.groups = np.r_[np.zeros(300, dtype=int), 1 + np.arange(100) % 20]
+    _, search = searching(data, np.random.default_rng(seed), width=64)
+    for group in search.groups:
+        assert len(group.kept) >= 300
+        assert len(group.judges) >= 10
+        assert not np.intersect1d(group.judges.groups, [0]).size
+
+
 def test_repeated_measurements_do_not_judge_each_other(rng):
     # Three of each of a hundred specimens, which share an error but for a little.
     specimen = np.repeat(np.arange(100), 3)

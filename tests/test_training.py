@@ -1,5 +1,6 @@
 """The two phases of training, and the paper's algorithm."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sketchgn import CG, Direct, Gaussian, SketchGNRegressor
 from sklearn_sketchgn._all_rows_phase import run_all_rows
-from sklearn_sketchgn._batch_phase import run_batches
+from sklearn_sketchgn._batch_phase import run_batches, run_groups
 from sklearn_sketchgn._metric import damping_metric
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._plan import auto_batch_size
@@ -283,6 +284,19 @@ def test_a_batch_step_that_blows_up_is_shortened(rng):
     assert training.history["step_norm"][2] == 0.0
     before, after = training.history["objective"][1:3]
     assert after <= 1.5 * before
+
+
+def test_no_batch_is_larger_than_asked_for(rng):
+    # Tables of different lengths, as where groups of rows are held out.
+    training, data = start(rng)
+    other = replace(training.fresh(training.network, training.alpha), rng=rng)
+    tables = [data, data.take(slice(0, 5))]
+    run_groups([training, other], tables, n_steps=6, batch_size=20, after_epoch=lambda *_: False)
+    assert training.history["batch_size"] == [20] * 6
+    assert sorted(other.history["batch_size"]) == [1, 1, 2, 2, 2, 2]
+    short = [data, data.take(slice(0, 2))]
+    run_groups([training, other], short, n_steps=2, batch_size=20, after_epoch=lambda *_: False)
+    assert other.history["batch_size"][-2:] == [1, 1]  # none is empty
 
 
 def test_an_epoch_may_be_the_last(rng):

@@ -70,7 +70,8 @@ class RawTable:
         X, y, weight = (np.concatenate(next(parts)) for _ in range(3))
         labels, groups = next(parts), None
         if labels[0] is not None:
-            groups = numbered(check_labels(np.concatenate(labels), len(y)))
+            labels = check_labels(np.concatenate(labels), len(y))
+            groups = numbered(labels, f"{len(y)} rows of the sample")
         return Samples(X, y, normalised_weights(weight, self.largest_weight)[0], groups)
 
     def table(self, scaling):

@@ -70,7 +70,8 @@ class Direct(Solver):
             step = state.solve(state.jacobian.rmatvec(rhs), ridge) if ridge > 0 else None
             if step is not None:
                 return SolveResult(step)
-            state = form_exact(state.jacobian)
+            state.whole = state.whole or form_exact(state.jacobian)
+            state = state.whole
         right = rhs if state.dual else state.jacobian.rmatvec(rhs)
         solution, message = _solve_cholesky(state, right, ridge)
         if solution is None:
