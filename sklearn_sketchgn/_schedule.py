@@ -92,6 +92,7 @@ def _run_phases(training, data, plan, watch, search, whole):
         return watch.note(loss)
 
     if plan.n_cycles:
+        start = search.state
         stopped, learnt = search_penalty(
             search,
             batch_size=ceil(max(len(group.kept) for group in search.groups) / plan.n_batches),
@@ -110,9 +111,8 @@ def _run_phases(training, data, plan, watch, search, whole):
         gather(training, groups)
         if training.network.train_output and not learnt:
             # The mean is then the best that can be told from the table.
-            search.alpha = inf  # its bound
-            training.network, training.previous_step = watch.first, None
-            training.alpha, groups = search.alpha, [training]
+            search.state, search.alpha = start, inf  # its bound
+            gather(training, groups)
         watch.plan = plan.after_search(len(training.history["objective"]))
     if plan.batch_steps and run_groups(
         groups,

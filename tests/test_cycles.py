@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn import SketchGNRegressor, _cycles
+from sklearn_sketchgn import SketchGNRegressor, _cycles, _schedule
 from sklearn_sketchgn._batch_phase import STEP_LENGTH
 from sklearn_sketchgn._cycles import search_penalty
 from sklearn_sketchgn._penalty import HIGHEST
@@ -162,3 +162,23 @@ def test_alpha_in_a_fit_is_that_of_the_cycle_kept(rng):
     ends = alphas[CYCLE_STEPS - 1 :: CYCLE_STEPS]
     assert model.alpha_ in ends
     assert (alphas[-SETTLING_STEPS:] == model.alpha_).all()
+
+
+def test_noise_is_left_in_the_groups_that_it_was_looked_for_in(rng, monkeypatch):
+    # One network of all neurons would take the batches of a group, whose size suits these.
+    parts, original = [], _schedule.run_groups
+
+    def counting(trainings, tables, **keywords):
+        parts.append([training.network for training in trainings])
+        return original(trainings, tables, **keywords)
+
+    monkeypatch.setattr(_schedule, "run_groups", counting)
+    X, y = rng.standard_normal((300, 5)), rng.standard_normal(300)
+    model = SketchGNRegressor(width=64, max_iter=60, random_state=0).fit(X, y)
+    assert model.alpha_ == 1e4
+    ((first, *others),) = parts
+    assert len(first.hidden) == 16
+    assert len(others) == 3
+    for network in (first, *others):  # at the start, where pairs of neurons cancel
+        np.testing.assert_array_equal(network.hidden[:8], network.hidden[8:])
+        np.testing.assert_array_equal(network.output[:8], -network.output[8:])
