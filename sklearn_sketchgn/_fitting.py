@@ -134,14 +134,13 @@ def _with_batch_size(settings, samples, resume):
     n_samples, n_outputs = samples.y.shape
     searching = settings.alpha is None and resume is None
     n_groups = count_groups(n_samples, settings.width, settings.train_output) if searching else 1
-    hidden = None
-    eliminates = settings.train_output and settings.loss_function.outputs_alike
-    if (
-        eliminates
-        and not (settings.alpha == settings.damping == 0)
+    eliminates = (
+        settings.train_output
+        and settings.loss_function.outputs_alike
         and isinstance(settings.solver, (Auto, Direct))
-    ):
-        hidden = (settings.width // n_groups, samples.X.shape[1] + 1)
+        and not settings.alpha == settings.damping == 0  # without a ridge
+    )
+    hidden = (settings.width // n_groups, samples.X.shape[1] + 1) if eliminates else None
     size = auto_batch_size(n_outputs, n_samples, n_groups, hidden)
     return replace(settings, batch_size=size)
 

@@ -63,8 +63,11 @@ def check_labels(groups, n_samples):
         raise ValueError(
             f"`groups` has shape {labels.shape}; expected ({n_samples},), one label for each row."
         )
-    missing = np.asarray(missing, dtype=bool) | [label is None for label in labels]
-    missing |= np.isnat(labels) if labels.dtype.kind in "mM" else np.zeros(n_samples, dtype=bool)
+    missing = np.array(missing, dtype=bool)
+    if labels.dtype.kind == "O":
+        missing |= [label is None for label in labels]
+    elif labels.dtype.kind in "mM":
+        missing |= np.isnat(labels)
     # Numbers that are none are not equal to themselves. A missing one may not compare at all.
     rest = labels[~missing]
     n_missing = n_samples - len(rest) + int(np.count_nonzero(rest != rest))
