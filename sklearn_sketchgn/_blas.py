@@ -62,15 +62,18 @@ def product(left, right, out=None, *, add=False):
     return result.T
 
 
-def add_outer(lower, factor):
-    """Add B B' to the lower triangle of a Fortran array in place (half of a full product)."""
+def add_outer(lower, factor, *, times=1.0):
+    """Add a multiple of B B' to the lower triangle of a Fortran array in place.
+
+    This is half of a full product.
+    """
     # The routine of the accumulator's dtype: with another one it would update a copy.
     syrk = routine("syrk", lower, lower)
     if factor.flags.f_contiguous and not factor.flags.c_contiguous:
-        syrk(1.0, factor, beta=1.0, c=lower, lower=1, overwrite_c=1)
+        syrk(times, factor, beta=1.0, c=lower, lower=1, overwrite_c=1)
     else:
         transposed = np.ascontiguousarray(factor).T
-        syrk(1.0, transposed, beta=1.0, c=lower, trans=1, lower=1, overwrite_c=1)
+        syrk(times, transposed, beta=1.0, c=lower, trans=1, lower=1, overwrite_c=1)
 
 
 def dot(first, second):

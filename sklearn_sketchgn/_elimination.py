@@ -19,7 +19,7 @@ layer, and as stable.
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from ._blas import BLOCK_ELEMENTS, add_outer, product, routine
+from ._blas import BLOCK_ELEMENTS, add_outer, product
 
 
 def eliminates(jacobian):
@@ -27,9 +27,14 @@ def eliminates(jacobian):
     if not getattr(jacobian, "outputs_alike", False) or jacobian.n_outputs == 1:
         return False
     m, (rows, columns) = jacobian.width, jacobian.shape
-    dual = rows**2 * m + rows**3 / 3
+    dual = dual_operations(rows, m)
     primal = rows * columns**2 + columns**3 / 3
     return sum(operations(jacobian.n_samples, jacobian.n_features, m)) < min(dual, primal)
+
+
+def dual_operations(n_rows, width):
+    """Return the multiplications of a direct step with J J' of so many rows and outputs."""
+    return n_rows**2 * width + n_rows**3 / 3
 
 
 def operations(n_samples, n_features, width):
@@ -105,8 +110,7 @@ class Elimination:
             return None
         taken = trtrs(outer, self._coupling.T, lower=True)[0]
         inner = self._hidden.copy(order="F")
-        syrk = routine("syrk", inner, inner)
-        syrk(-1.0, taken, beta=1.0, c=inner, trans=1, lower=1, overwrite_c=1)
+        add_outer(inner, taken.T, times=-1.0)
         by_neuron = inner.T.reshape(m, d, m, d)
         by_neuron *= product(a, a.T)[:, None, :, None]
         np.einsum("ii->i", inner)[...] += dtype.type(ridge)

@@ -231,10 +231,10 @@ def _held_out(place, start, share, *, grouped):
 
     A group may be as large as half of the table. Where one is in the interval another is tried.
     """
+    fewest = max(1, len(place) // 2) if grouped else 2
     for shift in (0.0, 0.25, 0.5, 0.75) if grouped else (0.0,):
         held_out = (place - start - shift) % 1.0 < share
-        fewest = len(place) // 2 if grouped else 2
-        if held_out.any() and np.count_nonzero(~held_out) >= fewest and not held_out.all():
+        if held_out.any() and np.count_nonzero(~held_out) >= fewest:
             return held_out
     return np.zeros(len(place), dtype=bool)
 

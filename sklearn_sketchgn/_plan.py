@@ -5,6 +5,7 @@ from math import ceil
 
 import numpy as np
 
+from ._elimination import dual_operations
 from ._elimination import operations as eliminated_operations
 
 #: Steps of the batch phase under a given penalty.
@@ -98,14 +99,13 @@ def auto_batch_size(n_outputs, n_samples=0, n_groups=1, hidden=None):
     they cost no more so.
     """
     size = int(np.clip(512 // n_outputs, _FEWEST_ROWS, _MOST_ROWS))
+    in_groups = max(_FEWEST_ROWS, size // 2) if n_groups > 1 else size
     if size < _MOST_ROWS and hidden is not None:
         width, n_features = hidden
-        rows = n_outputs * (max(_FEWEST_ROWS, size // 2) if n_groups > 1 else size)
-        if sum(eliminated_operations(_MOST_ROWS, n_features, width)) <= rows**2 * (
-            width + rows / 3
-        ):
+        eliminated = sum(eliminated_operations(_MOST_ROWS, n_features, width))
+        if eliminated <= dual_operations(n_outputs * in_groups, width):
             return _MOST_ROWS
-    return max(_FEWEST_ROWS, size // 2) if n_groups > 1 and n_samples > size else size
+    return in_groups if n_samples > size else size
 
 
 def count_groups(n_samples, width, train_output):
