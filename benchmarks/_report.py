@@ -10,6 +10,9 @@ HINDSIGHT = "lbfgs-hindsight"
 _FEWEST_ALPHAS = 4
 LABELS = {
     "sketchgn": "SketchGNRegressor()",
+    "sketchgn-auto": 'SketchGN(encoding="auto")',
+    "sketchgn-piecewise": 'SketchGN(encoding="piecewise")',
+    "sketchgn-vote": "the mean of the two encodings",
     "sketchgn-fixed": "SketchGN, fixed settings",
     "hgb": "HistGradientBoosting",
     "ridge": "RidgeCV()",

@@ -46,7 +46,7 @@ from _data import default_splits, load_table, tables_in
 from _environment import environment
 from _report import print_report, save_plot
 from sklearn.compose import TransformedTargetRegressor
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GridSearchCV, KFold
@@ -70,6 +70,17 @@ def sketchgn(width, split, max_iter):
 
 def sketchgn_fixed(width, split, max_iter):
     return sketchgn(width, split, max_iter).set_params(**FIXED)
+
+
+def sketchgn_encoded(width, split, max_iter, encoding="auto"):
+    return sketchgn(width, split, max_iter).set_params(encoding=encoding)
+
+
+def sketchgn_vote(width, split, max_iter):
+    both = [(str(encoding), encoding) for encoding in (None, "piecewise")]
+    return VotingRegressor(
+        [(name, sketchgn_encoded(width, split, max_iter, encoding)) for name, encoding in both]
+    )
 
 
 def network(width, split, **params):
@@ -115,6 +126,9 @@ def ridge(width, split, max_iter):
 LBFGS = {f"mlp-lbfgs-{alpha:g}": partial(mlp_lbfgs, alpha=alpha) for alpha in (*ALPHAS, 100.0)}
 METHODS = {
     "sketchgn": sketchgn,
+    "sketchgn-auto": sketchgn_encoded,
+    "sketchgn-piecewise": partial(sketchgn_encoded, encoding="piecewise"),
+    "sketchgn-vote": sketchgn_vote,
     "sketchgn-fixed": sketchgn_fixed,
     "hgb": hgb,
     "ridge": ridge,

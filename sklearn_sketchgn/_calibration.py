@@ -14,8 +14,8 @@ from ._folds import even_places
 from ._members import combine
 from ._posterior import Posterior, leverage_at
 from ._rehearsal import held_out_rows, rehearse
+from ._tables import subset
 from ._tangent_kernel import TangentKernel
-from ._training_data import subset
 from ._uncertainty import Uncertainty
 
 # Rows a fit must have visited for each row that enters the posterior: this keeps the cost at a

@@ -27,7 +27,7 @@ _MORE_THAN_CHANCE = 0.5
 # The share of its first length that the last step of a cycle has.
 _LAST_SHARE = 0.1
 
-# Neurons and cycles of a network that is trained for its penalty only.
+# Neurons, and cycles, of a network that is trained for its penalty only.
 _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 
 
@@ -95,10 +95,10 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
     return stopped, learnt
 
 
-def choose_penalty(training, data, *, batch_size):
-    """Return alpha and the penalty of columns for a network that has no batches to search along.
+def probe(training, data, *, batch_size, n_cycles, places=None):
+    """Return the :class:`PenaltySearch` of another network of at most 256 neurons, after it ended.
 
-    Another network of at most 256 neurons is trained in up to three cycles.
+    For fits that have no batches to search along, and to compare what the judges say of several.
 
     Parameters
     ----------
@@ -107,8 +107,31 @@ def choose_penalty(training, data, *, batch_size):
         tells how many outputs there are and whether they are trained.
     data : TrainingData
         The training rows.
-    batch_size : int
-        Rows of a batch.
+    batch_size, n_cycles : int
+        Rows of a batch, and most cycles.
+    places : Places or None
+        By which rows are held out; None draws them.
+    """
+    network = training.network
+    make = initialise if network.train_output else initialise_paper
+    width = min(len(network.hidden), _PROBE_WIDTH)
+    rng = training.rng.spawn(1)[0]
+    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
+    fresh = training.fresh(start.astype(data.rows.dtype), 0.0)
+    fresh.rng = rng
+    search = PenaltySearch(fresh, data, CYCLE_STEPS, places)
+    search_penalty(
+        search,
+        batch_size=batch_size,
+        n_cycles=n_cycles,
+        cycle_steps=CYCLE_STEPS,
+        after_epoch=lambda _: False,
+    )
+    return search
+
+
+def choose_penalty(training, data, *, batch_size):
+    """Return what a :func:`probe` of up to three cycles found.
 
     Returns
     -------
@@ -117,19 +140,5 @@ def choose_penalty(training, data, *, batch_size):
     column_penalty : ndarray of shape (n_features + 1,) or None
         What it is multiplied by for the hidden weights of every column of the rows; None is 1.
     """
-    network = training.network
-    make = initialise if network.train_output else initialise_paper
-    width = min(len(network.hidden), _PROBE_WIDTH)
-    rng = training.rng.spawn(1)[0]
-    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
-    probe = training.fresh(start.astype(data.rows.dtype), 0.0)
-    probe.rng = rng
-    search = PenaltySearch(probe, data, CYCLE_STEPS)
-    search_penalty(
-        search,
-        batch_size=batch_size,
-        n_cycles=_PROBE_CYCLES,
-        cycle_steps=CYCLE_STEPS,
-        after_epoch=lambda _: False,
-    )
+    search = probe(training, data, batch_size=batch_size, n_cycles=_PROBE_CYCLES)
     return search.alpha, search.trainings[0].column_penalty

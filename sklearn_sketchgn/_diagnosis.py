@@ -1,5 +1,7 @@
 """What is worth knowing of a fit: dead neurons and values far out, and how it ended."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -33,7 +35,7 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
     tuple of (int, list of str)
         Neurons that no row activates, and the sentences.
     """
-    n_dead, width = count_dead(X, coefs[0], intercepts[0]), len(intercepts[0])
+    n_dead, width = count_dead(X, coefs, intercepts), len(intercepts[-2])
     found = []
     if 2 * n_dead >= width:
         found.append(
@@ -57,10 +59,14 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
 
 
 def count_dead(X, coefs, intercepts):
-    """Return how many neurons relu(X coefs + intercepts) are zero on all rows."""
-    left = np.arange(len(intercepts))
-    for block in row_blocks(*X.shape):
-        hidden = X[block] @ coefs[:, left] + intercepts[left]
+    """Return how many neurons of the last hidden layer are zero on all rows."""
+    *before, (inner, bias) = zip(coefs[:-1], intercepts[:-1], strict=True)
+    left = np.arange(len(bias))
+    for block in row_blocks(X.shape[0], max(X.shape[1], len(inner))):
+        rows = X[block]
+        for coef, intercept in before:
+            rows = np.maximum(rows @ coef + intercept, 0)
+        hidden = rows @ inner[:, left] + bias[left]
         left = left[~(hidden > 0).any(axis=0)]
         if not len(left):
             break
@@ -71,7 +77,7 @@ def largest_deviations(X, scaling):
     """Return the largest distance from the mean of every column, in standard deviations."""
     if issparse(X):
         return _sparse.largest_deviations(X, scaling.x_mean, scaling.x_inverse)
-    farthest = np.zeros(X.shape[1])
+    scaling, farthest = replace(scaling, ramps=None), np.zeros(X.shape[1])
     for block in row_blocks(*X.shape):
         part = X[block]
         rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)

@@ -6,6 +6,7 @@ from sklearn.neural_network import MLPRegressor
 #: trusted=SKOPS_TRUSTED)`` loads one with the package's own sketches and solvers. They hold
 #: arrays, numbers and strings. An exported MLPRegressor needs no such list.
 SKOPS_TRUSTED = [
+    "sklearn_sketchgn._encoding.Ramps",
     "sklearn_sketchgn._losses.Huber",
     "sklearn_sketchgn._losses.Poisson",
     "sklearn_sketchgn._losses.SquaredError",
@@ -34,10 +35,11 @@ def to_mlp_regressor(model):
             "MLPRegressor had no loss and no exponential output."
         )
     loss = {"loss": "poisson"} if exponential else {}
-    mlp = MLPRegressor(hidden_layer_sizes=(len(model.intercepts_[0]),), activation="relu", **loss)
+    sizes = tuple(len(intercept) for intercept in model.intercepts_[:-1])
+    mlp = MLPRegressor(hidden_layer_sizes=sizes, activation="relu", **loss)
     mlp.coefs_ = [coef.copy() for coef in model.coefs_]
     mlp.intercepts_ = [intercept.copy() for intercept in model.intercepts_]
-    mlp.n_layers_ = 3
+    mlp.n_layers_ = len(sizes) + 2
     mlp.n_outputs_ = model.n_outputs_
     mlp.out_activation_ = model.out_activation_
     mlp.n_features_in_ = model.n_features_in_

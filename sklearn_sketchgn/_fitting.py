@@ -1,16 +1,24 @@
 """From validated tables to trained members: scaled samples, first networks, standard deviation."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 
 from ._calibration import fit_uncertainty
+from ._cycles import probe
+from ._encoding import can_be_encoded, check_can_be_encoded, place_ramps
+from ._folds import even_places
 from ._members import train_members
 from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
 from ._scaling import input_scale
+from ._schedule import start
 from ._training_data import training_data
 from .solvers import Auto, Direct
+
+# Ramps must lower the loss of rows that the probes have not seen by this share.
+_WORTH = 0.03
 
 
 def fit_members(
@@ -46,7 +54,7 @@ def fit_members(
     uncertainty : Uncertainty or str
         See :func:`~._calibration.fit_uncertainty`.
     """
-    settings = _with_batch_size(settings, samples, resume)
+    settings = _with_batch_size(settings, samples, scaling, resume)
     data, validation = _scaled(settings, samples, held_out, scaling)
     outcomes = train_members(
         settings,
@@ -70,10 +78,50 @@ def fit_members(
     return settings, outcomes, uncertainty
 
 
+def encoded(settings, samples, scaling, rng):
+    """Return the scaling, with ramps if these are asked for, or pay.
+
+    With ``encoding="auto"`` a :func:`~._cycles.probe` is trained without ramps and one with them,
+    and the rows that both have not seen decide. The generator is left as it is: a fit that goes
+    without them is the same to the last bit as if nothing had been tried.
+    """
+    asked = settings.encoding == "piecewise"
+    if settings.encoding is None or not (asked or can_be_encoded(samples.X)):
+        return scaling
+    check_can_be_encoded(samples.X)
+    ramps = place_ramps(samples.X, samples.weight, scaling.x_inverse > 0)
+    with_ramps = replace(scaling, ramps=ramps)
+    if asked:
+        return with_ramps
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as in all of training
+        pay = len(ramps) and _pay(settings, samples, with_ramps, rng)
+    return with_ramps if pay else scaling
+
+
+def _pay(settings, samples, with_ramps, rng):
+    """Return whether a probe with ramps errs so much less than one without."""
+    settings = replace(settings, alpha=None, batch_size="auto", n_members=1)
+    losses, places, loss_function = [], None, None
+    for scaling in (replace(with_ramps, ramps=None), with_ramps):
+        chosen = _with_batch_size(settings, samples, scaling, None)
+        data, _ = _scaled(chosen, samples, None, scaling)
+        network, _, generator = _starts(chosen, data, deepcopy(rng), None)[0]
+        training = start(chosen, data, network, scaling, generator)
+        # Losses of other rows, or by another threshold, could not be compared.
+        places = places or even_places(data, deepcopy(rng), cells=True)
+        loss_function = loss_function or training.loss_function
+        training.loss_function = loss_function
+        # More cycles say the same (docs/algorithm.md).
+        search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, places=places)
+        losses.append(search.mean_loss())
+    return losses[1] < (1 - _WORTH) * losses[0]
+
+
 def check_resume(resume, settings, n_features, n_outputs):
     """Raise ValueError unless a fit can go on from the (scaling, trainings) of the last one."""
     scaling, trainings = resume
     network = trainings[0].network
+    encoding = None if scaling.ramps is None else "piecewise"
     expected = (
         settings.n_members,
         settings.width,
@@ -81,6 +129,7 @@ def check_resume(resume, settings, n_features, n_outputs):
         n_outputs,
         settings.train_output,
         settings.loss_function.name,
+        encoding if settings.encoding == "auto" else settings.encoding,  # "auto" keeps it
     )
     found = (
         len(trainings),
@@ -89,11 +138,12 @@ def check_resume(resume, settings, n_features, n_outputs):
         len(scaling.y_mean),
         network.train_output,
         trainings[0].loss_function.name,
+        encoding,
     )
     if found != expected:
         raise ValueError(
             "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
-            f"n_outputs, train_output, loss) was {found} and is {expected}. "
+            f"n_outputs, train_output, loss, encoding) was {found} and is {expected}. "
             "Set warm_start=False."
         )
 
@@ -128,7 +178,7 @@ def _without_columns(training, columns):
     return replace(training, network=network, column_penalty=penalty, previous_step=None)
 
 
-def _with_batch_size(settings, samples, resume):
+def _with_batch_size(settings, samples, scaling, resume):
     if settings.batch_size != "auto":
         return settings
     n_samples, n_outputs = samples.y.shape
@@ -140,7 +190,7 @@ def _with_batch_size(settings, samples, resume):
         and isinstance(settings.solver, (Auto, Direct))
         and not settings.alpha == settings.damping == 0  # without a ridge
     )
-    hidden = (settings.width // n_groups, samples.X.shape[1] + 1) if eliminates else None
+    hidden = (settings.width // n_groups, scaling.n_inputs + 1) if eliminates else None
     size = auto_batch_size(n_outputs, n_samples, n_groups, hidden)
     return replace(settings, batch_size=size)
 

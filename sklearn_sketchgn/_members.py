@@ -132,8 +132,10 @@ def combine(folded):
     """Return (coefs, intercepts) of the mean of several networks, itself one wider network."""
     if len(folded) == 1:
         return folded[0]
-    hidden = np.concatenate([coefs[0] for coefs, _ in folded], axis=1)
-    output = np.concatenate([coefs[1] for coefs, _ in folded]) / len(folded)
-    bias = np.concatenate([intercepts[0] for _, intercepts in folded])
-    intercept = np.mean([intercepts[1] for _, intercepts in folded], axis=0)
-    return [hidden, output], [bias, intercept]
+    hidden = np.concatenate([coefs[-2] for coefs, _ in folded], axis=1)
+    output = np.concatenate([coefs[-1] for coefs, _ in folded]) / len(folded)
+    bias = np.concatenate([intercepts[-2] for _, intercepts in folded])
+    intercept = np.mean([intercepts[-1] for _, intercepts in folded], axis=0)
+    # The layer of ramps, if there is one, is that of all.
+    coefs, intercepts = folded[0]
+    return [*coefs[:-2], hidden, output], [*intercepts[:-2], bias, intercept]

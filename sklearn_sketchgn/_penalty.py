@@ -5,7 +5,7 @@ rows of a small table judge one penalty. Forward-mode differentiation of the tra
 in which direction to move it, see ``_groups.py``.
 """
 
-from math import ceil, exp, inf, isnan, log
+from math import ceil, exp, inf, isnan, log, nan
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ._folds import even_places
 from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
 from ._relevance import column_penalty
-from ._training_data import subset
+from ._tables import subset
 
 #: Where alpha starts, for rows of weight 1: high enough that the search comes down from a network
 #: that is too smooth, which also trains better than a small penalty from the start.
@@ -66,6 +66,8 @@ class PenaltySearch:
         All training rows.
     cycle_steps : int
         Steps during which alpha is adjusted up to sixteen times.
+    places : Places or None
+        By which rows are held out; None draws them.
 
     Attributes
     ----------
@@ -81,10 +83,10 @@ class PenaltySearch:
         Steps between two adjustments.
     """
 
-    def __init__(self, training, data, cycle_steps):
+    def __init__(self, training, data, cycle_steps, places=None):
         self._data = data
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
-        place, n_distinct, n_apart = even_places(data, training.rng, cells=True)
+        place, n_distinct, n_apart = places or even_places(data, training.rng, cells=True)
         self.row_weight = data.weight / n_distinct
         self.judge_weight = data.weight / n_apart
         training.alpha = START * self.row_weight * training.weight_unit
@@ -189,6 +191,16 @@ class PenaltySearch:
     def error(self):
         """Return the judges' sum of squared errors; 0 where no row judges."""
         return sum(group.error() for group in self.groups)
+
+    def mean_loss(self):
+        """Return the judges' mean loss, twice, by its true value; NaN where no row judges."""
+        if not self.weight:
+            return nan
+        losses = (
+            group.judges.squared_loss(group.training.network, group.training.loss_function)
+            for group in self.groups
+        )
+        return sum(losses) / self.weight
 
     def adjust(self):
         """Move alpha by one Newton step on the squared error of the judges, in log(alpha).

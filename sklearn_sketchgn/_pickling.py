@@ -24,7 +24,8 @@ def unstamped(state):
     """
     from . import __version__
 
-    state = dict(state)
+    # Parameters that came after the first release.
+    state = {"encoding": None, **state}
     stamp = state.pop(_STAMP, {"version": "0.1.0", "format": 1})
     if stamp["format"] > STATE_FORMAT:
         raise ValueError(

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 from ._blas import product
-from ._training_data import subset
+from ._tables import subset
 
 # Most inducing rows, and most numbers kept (2 MB): on wide tables there are fewer inducing rows.
 _INDUCING, _STORED = 256, 2**18

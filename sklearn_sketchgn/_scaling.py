@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import issparse
 
+from ._encoding import Ramps
 from ._sparse import fill_standardised, weighted_moments
-from ._tables import by_value, row_blocks
+from ._tables import by_value, dense, row_blocks
 
 #: A deviation below this counts as none: weights are divided by it, which may overflow.
 LEAST_DEVIATION = 1e-303
@@ -34,30 +35,40 @@ class Scaling:
     y_mean, y_scale : ndarray of shape (n_outputs,)
         Mean and standard deviation of every target; the scale of a constant target is 1, or its
         size where that is smaller, beside which the network's round-off must not show.
+    ramps : Ramps or None
+        What the network sees of the columns besides themselves.
     """
 
     x_mean: np.ndarray
     x_inverse: np.ndarray
     y_mean: np.ndarray
     y_scale: np.ndarray
+    ramps: Ramps | None = None
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the network: columns, and ramps if there are any."""
+        return len(self.x_mean) + (0 if self.ramps is None else len(self.ramps))
 
     def scaled_rows(self, X, sqrt_weight, dtype, *, ones):
-        """Return sqrt(s) * [standardised X, 1] (without the ones column if not ``ones``)."""
+        """Return sqrt(s) * [standardised X, ramps, 1] (without the ones column if not ``ones``)."""
         n, d = X.shape
-        rows = np.empty((n, d + ones), dtype=dtype)
+        rows = np.empty((n, self.n_inputs + ones), dtype=dtype)
         if ones:
-            rows[:, d] = sqrt_weight
-        if issparse(X):
+            rows[:, -1] = sqrt_weight
+        if issparse(X) and self.ramps is None:
             fill_standardised(rows[:, :d], X, self.x_mean, self.x_inverse, sqrt_weight)
             return rows
-        for block in row_blocks(n, d):
+        for block in row_blocks(*rows.shape):
             # Half first: the difference of two numbers near the largest float must not overflow.
-            centred = 0.5 * np.asarray(X[block], dtype=np.float64)
-            centred -= 0.5 * self.x_mean
+            half = 0.5 * np.asarray(dense(X[block]), dtype=np.float64)
+            centred = half - 0.5 * self.x_mean
             centred *= self.x_inverse
             centred *= 2.0
             centred *= sqrt_weight[block, None]
             rows[block, :d] = centred
+            if self.ramps is not None:
+                self.ramps.fill(rows[block, d : self.n_inputs], half, sqrt_weight[block])
         return rows
 
     def scaled_targets(self, y, sqrt_weight, dtype):
@@ -77,24 +88,38 @@ class Scaling:
         return rows, self.scaled_targets(y, sqrt_weight, dtype), weight
 
     def fold(self, network):
-        """Return (coefs, intercepts) of the network on raw inputs, in MLPRegressor's shapes."""
+        """Return (coefs, intercepts) of the network on raw inputs, in MLPRegressor's shapes.
+
+        With ramps there is one layer more, the first, see :class:`~._encoding.Ramps`.
+        """
         hidden = network.hidden.astype(np.float64)
         d = len(self.x_mean)
-        bias = hidden[:, d] if network.train_output else np.zeros(len(hidden))
+        bias = hidden[:, -1] if network.train_output else np.zeros(len(hidden))
         coefs = (hidden[:, :d] * self.x_inverse).T
         output = network.output.astype(np.float64) * self.y_scale
         intercept = network.intercept.astype(np.float64) * self.y_scale + self.y_mean
-        return [np.ascontiguousarray(coefs), output], [bias - self.x_mean @ coefs, intercept]
+        if self.ramps is None:
+            return [np.ascontiguousarray(coefs), output], [bias - self.x_mean @ coefs, intercept]
+        first, centres = self.ramps.first_layer(self.x_mean)
+        of_ramps = hidden[:, d : self.n_inputs].T
+        biases = [centres, bias + self.ramps.gain(of_ramps), intercept]
+        return [first, self.ramps.fold(coefs, of_ramps), output], biases
 
     def unfold(self, network, coefs, intercepts):
         """Return the network in these standardised units whose fold is (coefs, intercepts)."""
         scale = np.divide(1.0, self.x_inverse, where=self.x_inverse > 0, out=self.x_inverse * 0)
-        hidden = (coefs[0] * scale[:, None]).T
+        *_, inner, output = coefs
+        *_, bias, intercept = intercepts
+        if self.ramps is None:
+            hidden, bias = (inner * scale[:, None]).T, bias + self.x_mean @ inner
+        else:
+            inner, of_ramps = self.ramps.unfold(inner)
+            hidden = np.concatenate([inner * scale[:, None], of_ramps]).T
+            bias = bias - self.ramps.gain(of_ramps)
         if network.train_output:
-            bias = intercepts[0] + self.x_mean @ coefs[0]
             hidden = np.concatenate([hidden, bias[:, None]], axis=1)
-        output = coefs[1] / self.y_scale
-        intercept = (intercepts[1] - self.y_mean) / self.y_scale
+        output = output / self.y_scale
+        intercept = (intercept - self.y_mean) / self.y_scale
         return type(network)(hidden, output, intercept, network.train_output)
 
 

@@ -11,8 +11,8 @@ from ._training import Training
 class Settings:
     """Hyperparameters of one fit after validation.
 
-    None stands for "auto" but for the batch size, where it means all rows; there "auto" has to be
-    replaced by a number before training.
+    None stands for "auto" but for the batch size, where it means all rows, and the encoding, where
+    it is none; for the batch size "auto" has to be replaced by a number before training.
     """
 
     width: int
@@ -31,6 +31,7 @@ class Settings:
     weight_unit: float = 1.0
     to_be_continued: bool = False
     loss_function: Any = field(default_factory=SquaredError)
+    encoding: str | None = None
 
 
 @dataclass

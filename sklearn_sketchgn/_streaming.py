@@ -99,6 +99,11 @@ def can_stream(estimator):
             f"partial_fit is only available if loss='squared_error'; got {estimator.loss!r}. The "
             "scaling of the targets by another loss is not known before all of them are."
         )
+    if estimator.encoding is not None:
+        raise AttributeError(
+            f"partial_fit is only available if encoding=None; got {estimator.encoding!r}. The "
+            "quantiles of the columns are not known before all rows are."
+        )
     return True
 
 
@@ -120,6 +125,11 @@ def check_stream(estimator, stream, n_outputs):
         raise ValueError(
             "partial_fit cannot go on from a fit with loss='poisson': its network holds logarithms "
             "of rates, not targets. Start again with a clone of the estimator."
+        )
+    if stream.folded and len(stream.folded[0][0]) > 2:
+        raise ValueError(
+            "partial_fit cannot go on from a fit whose columns were encoded. Start again with a "
+            "clone of the estimator."
         )
     if n_outputs != len(stream.y.mean):
         raise ValueError(

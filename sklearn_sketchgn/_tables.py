@@ -63,6 +63,13 @@ def select_rows(table, index):
     return SelectedRows(table, index) if is_mapped(table) else table[index]
 
 
+def subset(n_samples, most, rng):
+    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
+    if n_samples <= most:
+        return np.arange(n_samples)
+    return np.sort(rng.choice(n_samples, most, replace=False))
+
+
 class SelectedRows:
     """Some rows of a table, read when they are asked for."""
 

@@ -14,7 +14,7 @@ from ._batch_phase import run_batches
 from ._folds import even_places
 from ._losses import HUBER_EPSILON, robust_deviation
 from ._network import initialise
-from ._training_data import subset
+from ._tables import subset
 
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.
 _ROUNDS, _FOLDS, _HELD_OUT = 2, 2, 0.2

@@ -160,7 +160,7 @@ class LazyRows:
         self._ones = int(ones)
         self.dtype = np.dtype(dtype)
         n_rows = table.shape[0] if index is None else len(index)
-        self.shape = (n_rows, table.shape[1] + self._ones)
+        self.shape = (n_rows, scaling.n_inputs + self._ones)
         self.size = n_rows * self.shape[1]
 
     def __len__(self):
@@ -202,8 +202,9 @@ def training_data(scaling, samples, dtype, *, ones, hold=False):
         Rows are to be in memory whatever their size, because every step is on all of them.
     """
     X, y, weight, groups = samples
-    n_numbers = X.shape[0] * (X.shape[1] + int(ones))
-    if hold or in_memory(X) or n_numbers <= HELD_NUMBERS:
+    n_numbers = X.shape[0] * (scaling.n_inputs + int(ones))
+    # Ramps are many times as large as a table that is in memory.
+    if hold or (in_memory(X) and scaling.ramps is None) or n_numbers <= HELD_NUMBERS:
         return replace(TrainingData(*scaling.arrays(X, y, weight, dtype, ones=ones)), groups=groups)
     sqrt_weight = by_value(np.sqrt, weight)
     rows = LazyRows(X, scaling, sqrt_weight, dtype, ones=ones)
@@ -215,15 +216,16 @@ def order_matters(X):
     return X.shape[0] * X.shape[1] > HELD_NUMBERS
 
 
-def check_all_rows(X, batch_size):
+def check_all_rows(X, batch_size, n_inputs=None):
     """Raise ValueError if all rows are to be in memory of a table that was not put there."""
-    n_numbers = X.shape[0] * (X.shape[1] + 1)
+    n_numbers = X.shape[0] * ((n_inputs or X.shape[1]) + 1)
     if batch_size is None and not in_memory(X) and n_numbers > HELD_NUMBERS:
         raise ValueError(
             "batch_size=None takes every step on all rows, which are standardised in memory for "
             f"it: {8e-6 * n_numbers:.0f} MB for this X of shape {X.shape}, where a sparse or "
             f"memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set `batch_size`, or "
-            "pass a dense array in memory."
+            "pass a dense array in memory"
+            f"{'.' if n_inputs in (None, X.shape[1]) else ', or set encoding=None.'}"
         )
 
 
@@ -266,13 +268,6 @@ def _windows(n_rows, n_columns, rng, mask):
         rows = (starts[first : first + n_chunks, None] + np.arange(chunk)).ravel()
         rows = rows[rows < n_rows]
         yield rng.permutation(rows if mask is None else rows[mask[rows]])
-
-
-def subset(n_samples, most, rng):
-    """Return sorted indices of at most so many samples; all of them, if possible, draw nothing."""
-    if n_samples <= most:
-        return np.arange(n_samples)
-    return np.sort(rng.choice(n_samples, most, replace=False))
 
 
 def _everything(mask):

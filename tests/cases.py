@@ -166,3 +166,10 @@ def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
     """Return the weighted scaling of a table, as a fit computes it."""
     x, y = fit_moments(X, sample_weight), fit_moments(y, sample_weight)
     return scaling_of(x, y, scale_inputs=scale_inputs)
+
+
+def arrays_of(scaling):
+    """Return the arrays of a scaling without ramps by their names."""
+    arrays = dict(vars(scaling))
+    assert arrays.pop("ramps") is None
+    return arrays

@@ -20,8 +20,8 @@ def test_dead_neurons_are_counted(rng, monkeypatch):
     largest = (X @ coefs).max(axis=0)
     # Never active, active on one row (the last block or not), never active by a hair.
     intercepts[[0, 1, 2]] = [-largest[0] - 1, -largest[1] + 1e-9, -largest[2]]
-    assert _diagnosis.count_dead(X, coefs, intercepts) == 2
-    assert _diagnosis.count_dead(X[:1] * 0, coefs, np.full(6, -1.0)) == 6
+    assert _diagnosis.count_dead(X, [coefs, None], [intercepts, None]) == 2
+    assert _diagnosis.count_dead(X[:1] * 0, [coefs, None], [np.full(6, -1.0), None]) == 6
 
 
 def test_dead_neurons_of_a_fit(rng):

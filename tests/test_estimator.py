@@ -88,6 +88,8 @@ def test_check_estimator_on_every_pair(solver, sketch):
     [
         {"batch_size": None, "max_iter": 20},
         {"n_members": 2},
+        {"encoding": "piecewise"},
+        {"encoding": "auto"},
         *({"loss": loss} for loss in cases.LOSSES if loss != "squared_error"),
     ],
     ids=repr,
@@ -133,6 +135,7 @@ def weighted_and_repeated(seed, n_samples=15, n_features=10):
         {"solver": "cg", "alpha": "auto", "width": 32},
         {"solver": "cg", "batch_size": None},
         {"solver": "direct"},
+        {"encoding": "auto"},
     ],
     ids=repr,
 )

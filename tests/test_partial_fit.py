@@ -80,7 +80,7 @@ def test_the_scaling_of_a_stream_is_that_of_all_its_rows(size, friedman):
     weight = np.random.default_rng(1).uniform(0.1, 3, size=250)
     model = streamed(quick(), X, y, size, weight=weight)
     whole, found = cases.fit_scaling(X, y[:, None], weight), model._stream.scaling()
-    for name, value in vars(whole).items():
+    for name, value in cases.arrays_of(whole).items():
         np.testing.assert_allclose(getattr(found, name), value, rtol=1e-11)
 
 

@@ -56,6 +56,7 @@ def test_a_stored_pickle_predicts_what_it_did(name):
     X, y = table()
     np.testing.assert_allclose(loaded.predict(X), expected, rtol=1e-12)
     assert loaded.get_params()["solver__oversampling"] == 3.0
+    assert loaded.get_params().keys() == SketchGNRegressor(solver=CG()).get_params().keys()
     assert len(loaded.history_["objective"]) == loaded.n_iter_ == 10
     np.testing.assert_allclose(loaded.fit(X, y).predict(X), model().fit(X, y).predict(X))
     exported = loaded.to_mlp_regressor()

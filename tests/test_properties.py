@@ -27,8 +27,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 # What an error may say: every message names what to change.
 DOCUMENTED = (
     "train_output=False takes inputs as they are"
-    "|train_output=False .* needs n_members=1"
-    "|With n_samples=1, test_size"  # scikit-learn's, of early stopping with one row
+    "|train_output=False .* needs (n_members=1|encoding=None)"
+    "|early_stopping=True .* leaves no row to train on"
 )
 
 seeds = st.integers(0, 2**32 - 1)
@@ -129,6 +129,7 @@ parameters = st.fixed_dictionaries(
         "tol": st.sampled_from([1e-4, 0.0, 1.0]),
         "early_stopping": st.sampled_from([False, False, False, True]),
         "n_members": st.sampled_from([1, 1, 2]),
+        "encoding": st.sampled_from([None, None, "piecewise", "auto"]),
         "warm_start": st.booleans(),
         "random_state": st.integers(0, 2**31 - 1),
     }

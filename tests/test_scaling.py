@@ -47,7 +47,7 @@ def test_weights_are_repetitions(rng):
     repeated = cases.fit_scaling(
         np.repeat(X, weight, axis=0), np.repeat(y, weight, axis=0), np.ones(weight.sum())
     )
-    for name, value in vars(weighted).items():
+    for name, value in cases.arrays_of(weighted).items():
         np.testing.assert_allclose(value, getattr(repeated, name), rtol=1e-13)
 
 
@@ -58,7 +58,7 @@ def test_blocks_of_rows_fit_together(rng, monkeypatch):
     rows = whole.scaled_rows(X, np.sqrt(weight), np.float64, ones=1)
     monkeypatch.setattr("sklearn_sketchgn._tables._ROWS", 7)
     blocks = cases.fit_scaling(X, y, weight)
-    for name, value in vars(whole).items():
+    for name, value in cases.arrays_of(whole).items():
         np.testing.assert_allclose(value, getattr(blocks, name), rtol=1e-13)
     np.testing.assert_allclose(
         blocks.scaled_rows(X, np.sqrt(weight), np.float64, ones=1), rows, atol=1e-12
@@ -161,7 +161,7 @@ def test_only_proportions_of_weights_count(magnitude, rng):
     X, y = table(rng)
     weight = rng.uniform(0.1, 3, size=50)
     plain, scaled = cases.fit_scaling(X, y, weight), cases.fit_scaling(X, y, magnitude * weight)
-    for name, value in vars(plain).items():
+    for name, value in cases.arrays_of(plain).items():
         np.testing.assert_allclose(value, getattr(scaled, name), rtol=1e-12)
 
 
@@ -280,7 +280,7 @@ def test_the_scaling_of_a_table_is_that_of_its_moments(rng):
         "y_mean": y_mean,
         "y_scale": y_variance**0.5,
     }
-    assert expected.keys() == vars(by_moments).keys()
+    assert expected.keys() == cases.arrays_of(by_moments).keys()
     for name, value in expected.items():
         np.testing.assert_allclose(getattr(by_moments, name), value, rtol=1e-12, atol=1e-14)
     raw = scaling_of(fit_moments(X, weight), fit_moments(y, weight), scale_inputs=False)

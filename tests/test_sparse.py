@@ -126,7 +126,8 @@ def test_diagnosis_is_that_of_the_dense_table(rng):
     X[:, 2] = 5 + 0.1 * rng.standard_normal(len(X))
     X[5, 2] = 0
     scaling = cases.fit_scaling(X, y[:, None], np.ones(len(X)))
-    coefs, intercepts = [rng.standard_normal((12, 5)), None], [np.array([0, 0, 0, -1e12, -1e12])]
+    coefs = [rng.standard_normal((12, 5)), None]
+    intercepts = [np.array([0, 0, 0, -1e12, -1e12]), None]
     found = diagnose(sp.csr_array(X), scaling, coefs, intercepts)
     assert found == diagnose(X, scaling, coefs, intercepts)
     assert found[0] == 2
