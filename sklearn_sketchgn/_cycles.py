@@ -95,7 +95,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
     return stopped, learnt
 
 
-def probe(training, data, *, batch_size, n_cycles, places=None):
+def probe(training, data, *, batch_size, n_cycles, held_out=None):
     """Return the :class:`PenaltySearch` of another network of at most 256 neurons, after it ended.
 
     For fits that have no batches to search along, and to compare what the judges say of several.
@@ -109,8 +109,8 @@ def probe(training, data, *, batch_size, n_cycles, places=None):
         The training rows.
     batch_size, n_cycles : int
         Rows of a batch, and most cycles.
-    places : Places or None
-        By which rows are held out; None draws them.
+    held_out : tuple of (Places, Generator) or None
+        See :class:`PenaltySearch`.
     """
     network = training.network
     make = initialise if network.train_output else initialise_paper
@@ -119,7 +119,7 @@ def probe(training, data, *, batch_size, n_cycles, places=None):
     start = make(width, data.rows.shape[1], network.output.shape[1], rng)
     fresh = training.fresh(start.astype(data.rows.dtype), 0.0)
     fresh.rng = rng
-    search = PenaltySearch(fresh, data, CYCLE_STEPS, places)
+    search = PenaltySearch(fresh, data, CYCLE_STEPS, held_out)
     search_penalty(
         search,
         batch_size=batch_size,

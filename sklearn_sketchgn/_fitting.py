@@ -14,7 +14,7 @@ from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
 from ._scaling import input_scale
 from ._schedule import start
-from ._training_data import training_data
+from ._training_data import holds_too_much, training_data
 from .solvers import Auto, Direct
 
 # Ramps must lower the loss of rows that the probes have not seen by this share.
@@ -93,9 +93,10 @@ def encoded(settings, samples, scaling, rng):
     with_ramps = replace(scaling, ramps=ramps)
     if asked:
         return with_ramps
+    if not len(ramps) or holds_too_much(samples.X, settings.batch_size, with_ramps.n_inputs):
+        return scaling
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as in all of training
-        pay = len(ramps) and _pay(settings, samples, with_ramps, rng)
-    return with_ramps if pay else scaling
+        return with_ramps if _pay(settings, samples, with_ramps, rng) else scaling
 
 
 def _pay(settings, samples, with_ramps, rng):
@@ -109,10 +110,11 @@ def _pay(settings, samples, with_ramps, rng):
         training = start(chosen, data, network, scaling, generator)
         # Losses of other rows, or by another threshold, could not be compared.
         places = places or even_places(data, deepcopy(rng), cells=True)
+        held_out = places, deepcopy(rng)
         loss_function = loss_function or training.loss_function
         training.loss_function = loss_function
         # More cycles say the same (docs/algorithm.md).
-        search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, places=places)
+        search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, held_out=held_out)
         losses.append(search.mean_loss())
     return losses[1] < (1 - _WORTH) * losses[0]
 

@@ -66,8 +66,8 @@ class PenaltySearch:
         All training rows.
     cycle_steps : int
         Steps during which alpha is adjusted up to sixteen times.
-    places : Places or None
-        By which rows are held out; None draws them.
+    held_out : tuple of (Places, Generator) or None
+        By which rows are held out, and the judges of large groups are drawn; None draws all anew.
 
     Attributes
     ----------
@@ -83,10 +83,11 @@ class PenaltySearch:
         Steps between two adjustments.
     """
 
-    def __init__(self, training, data, cycle_steps, places=None):
+    def __init__(self, training, data, cycle_steps, held_out=None):
         self._data = data
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
-        place, n_distinct, n_apart = places or even_places(data, training.rng, cells=True)
+        places, rng = held_out or (even_places(data, training.rng, cells=True), training.rng)
+        place, n_distinct, n_apart = places
         self.row_weight = data.weight / n_distinct
         self.judge_weight = data.weight / n_apart
         training.alpha = START * self.row_weight * training.weight_unit
@@ -101,7 +102,7 @@ class PenaltySearch:
             judges = np.flatnonzero(held_out)
             n_held_out += len(judges)
             if data.groups is not None:
-                judges = judges[subset(len(judges), JUDGES, training.rng)]
+                judges = judges[subset(len(judges), JUDGES, rng)]
             self.groups.append(Group(part, data.kept(~held_out), data.part(judges)))
         judging = sum(group.judges.weight for group in self.groups)
         self.weight = min(judging, data.weight)

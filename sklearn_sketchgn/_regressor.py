@@ -23,6 +23,7 @@ from ._compat import (
     with_callbacks,
 )
 from ._diagnosis import diagnose, troubles
+from ._encoding import check_can_be_encoded
 from ._export import to_mlp_regressor
 from ._fitting import check_resume, encoded, fit_members, with_late_columns
 from ._losses import LOSSES, bounded_exp
@@ -138,7 +139,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         without and with ramps, and takes the ramps if the loss on rows that were held out is 3 %
         less. Ramps are one more layer in front, see ``coefs_``. Not for a sparse X or one of more
         than some 900 columns, which "auto" leaves as they are, nor for ``train_output=False``. A
-        warm start keeps what was chosen.
+        warm start keeps what was chosen, and its knots: a column that varies from then on only
+        gets no ramps.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping (unless ``damping`` has
         changed) and momentum. ``alpha="auto"`` is not searched for again.
@@ -573,6 +575,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             scaling = scaling_of(*moments, scale_inputs=self.train_output)
             scaling = loss_function.rescale_targets(scaling, y, weight)
             scaling = encoded(settings, samples, scaling, rng)
+        if scaling.ramps is not None:
+            check_can_be_encoded(X)
             check_all_rows(X, self.batch_size, scaling.n_inputs)
         callbacks = self._train_and_keep(
             settings, given, samples, held_out, scaling, moments, rng, resume, flat

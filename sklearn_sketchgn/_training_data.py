@@ -216,16 +216,21 @@ def order_matters(X):
     return X.shape[0] * X.shape[1] > HELD_NUMBERS
 
 
+def holds_too_much(X, batch_size, n_inputs):
+    """Return whether too many rows are to be in memory of a table that was not put there."""
+    return batch_size is None and not in_memory(X) and X.shape[0] * (n_inputs + 1) > HELD_NUMBERS
+
+
 def check_all_rows(X, batch_size, n_inputs=None):
     """Raise ValueError if all rows are to be in memory of a table that was not put there."""
-    n_numbers = X.shape[0] * ((n_inputs or X.shape[1]) + 1)
-    if batch_size is None and not in_memory(X) and n_numbers > HELD_NUMBERS:
+    n_inputs = n_inputs or X.shape[1]
+    if holds_too_much(X, batch_size, n_inputs):
         raise ValueError(
             "batch_size=None takes every step on all rows, which are standardised in memory for "
-            f"it: {8e-6 * n_numbers:.0f} MB for this X of shape {X.shape}, where a sparse or "
-            f"memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set `batch_size`, or "
-            "pass a dense array in memory"
-            f"{'.' if n_inputs in (None, X.shape[1]) else ', or set encoding=None.'}"
+            f"it: {8e-6 * X.shape[0] * (n_inputs + 1):.0f} MB for this X of shape {X.shape}, where "
+            f"a sparse or memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set "
+            "`batch_size`, or pass a dense array in memory"
+            f"{'.' if n_inputs == X.shape[1] else ', or set encoding=None.'}"
         )
 
 

@@ -1880,7 +1880,7 @@ MUTANTS = [
     Mutant(
         "probes judged by other rows",
         "_fitting.py",
-        "n_cycles=1, places=places)",
+        "n_cycles=1, held_out=held_out)",
         "n_cycles=1)",
         "tests/test_encoding.py::test_both_probes_are_judged_by_the_same_rows",
     ),
@@ -1904,6 +1904,13 @@ MUTANTS = [
         "losses[1] < (1 - _WORTH) * losses[0]",
         "losses[1] < losses[0]",
         "tests/test_encoding.py::test_the_judges_of_the_probes_decide",
+    ),
+    Mutant(
+        "judges of groups drawn anew by each probe",
+        "_penalty.py",
+        "JUDGES, rng)]",
+        "JUDGES, training.rng)]",
+        "tests/test_encoding.py::test_both_probes_are_judged_by_the_same_rows",
     ),
     Mutant(
         "loss of the judges as a sum",

@@ -264,8 +264,8 @@ def test_ramps_that_tell_nothing_are_not_taken(seed):
     assert len(model.fit(X, X[:, 0] + y).coefs_) == 2
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_both_probes_are_judged_by_the_same_rows(grouped, steps, monkeypatch):
+@pytest.mark.parametrize(("grouped", "most"), [(False, 2048), (True, 2048), (True, 30)])
+def test_both_probes_are_judged_by_the_same_rows(grouped, most, steps, monkeypatch):
     searches = []
     original = _fitting.probe
 
@@ -274,6 +274,7 @@ def test_both_probes_are_judged_by_the_same_rows(grouped, steps, monkeypatch):
         return searches[-1]
 
     monkeypatch.setattr(_fitting, "probe", probe)
+    monkeypatch.setattr("sklearn_sketchgn._penalty.JUDGES", most)
     X, y, _, _ = steps
     sizes = [120, 60, *[20] * 11]
     groups = np.repeat(np.arange(13), sizes) if grouped else None
@@ -386,7 +387,14 @@ def test_all_rows_of_a_file_must_fit_in_memory_with_their_ramps(table, monkeypat
     model = quick(encoding="piecewise", batch_size=None, tol=0.1)
     with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
         model.fit(mapped, y)
-    assert len(model.set_params(encoding=None).fit(mapped, y).coefs_) == 2
+    monkeypatch.setattr(_fitting, "_pay", None)  # no probe would matter
+    for encoding in ("auto", None):
+        assert len(model.set_params(encoding=encoding).fit(mapped, y).coefs_) == 2
+    model.set_params(encoding="piecewise", warm_start=True, batch_size=50).fit(X, y)
+    with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
+        model.set_params(batch_size=None).fit(mapped, y)
+    with pytest.raises(ValueError, match="dense tables.* got a sparse one"):
+        model.fit(sp.csr_array(X), y)
 
 
 def test_the_network_of_the_paper_takes_columns_as_they_are(table):
