@@ -129,22 +129,18 @@ def can_be_encoded(X):
 
 
 def check_can_be_encoded(X):
-    """Raise ValueError for a table that may have no ramps."""
-    if can_be_encoded(X):
-        return
+    """Raise TypeError for a sparse table, ValueError for one of too many columns."""
     if issparse(X):
-        found, instead = f"a sparse one ({type(X).__name__})", "pass X.toarray()"
-    else:
-        found = "too many columns: a network of them and their ramps would take gigabytes"
-        instead = "choose columns first"
-    raise ValueError(
-        f"encoding='piecewise' is for dense tables of up to {_most_columns()} columns; got "
-        f"{found}, of shape {X.shape}. Set encoding=None, or {instead}."
-    )
-
-
-def _most_columns():
-    return int((_MOST_WEIGHTS / (3 + INTERVALS)) ** 0.5)
+        raise TypeError(
+            "Sparse X is not supported with encoding='piecewise'; got a "
+            f"{type(X).__name__} of shape {X.shape}. Set encoding=None, or pass X.toarray()."
+        )
+    if not can_be_encoded(X):
+        most = int((_MOST_WEIGHTS / (3 + INTERVALS)) ** 0.5)
+        raise ValueError(
+            f"encoding='piecewise' is for tables of up to {most} columns, as its first layer grows "
+            f"with their square; got X of shape {X.shape}. Set encoding=None, or choose columns."
+        )
 
 
 def place_ramps(X, sample_weight, varying=None):

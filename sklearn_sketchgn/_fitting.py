@@ -1,6 +1,5 @@
 """From validated tables to trained members: scaled samples, first networks, standard deviation."""
 
-from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -106,17 +105,24 @@ def _pay(settings, samples, with_ramps, rng):
     for scaling in (replace(with_ramps, ramps=None), with_ramps):
         chosen = _with_batch_size(settings, samples, scaling, None)
         data, _ = _scaled(chosen, samples, None, scaling)
-        network, _, generator = _starts(chosen, data, deepcopy(rng), None)[0]
+        network, _, generator = _starts(chosen, data, _twin(rng), None)[0]
         training = start(chosen, data, network, scaling, generator)
         # Losses of other rows, or by another threshold, could not be compared.
-        places = places or even_places(data, deepcopy(rng), cells=True)
-        held_out = places, deepcopy(rng)
+        places = places or even_places(data, _twin(rng), cells=True)
+        held_out = places, _twin(rng)
         loss_function = loss_function or training.loss_function
         training.loss_function = loss_function
         # More cycles say the same (docs/algorithm.md).
         search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, held_out=held_out)
         losses.append(search.mean_loss())
     return losses[1] < (1 - _WORTH) * losses[0]
+
+
+def _twin(rng):
+    """Return a generator that starts as this one did, and has nothing in common with it."""
+    # Not a deep copy, which in numpy 1 draws the seeds of what it spawns from the system.
+    seed = rng.bit_generator.seed_seq
+    return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key))
 
 
 def check_resume(resume, settings, n_features, n_outputs):

@@ -363,7 +363,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a parameter or the data are not as described; the estimator is left as it was.
         """
         with unchanged_on_error(self):

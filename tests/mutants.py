@@ -1894,7 +1894,7 @@ MUTANTS = [
     Mutant(
         "probes draw from the generator of the fit",
         "_fitting.py",
-        "_starts(chosen, data, deepcopy(rng), None)[0]",
+        "_starts(chosen, data, _twin(rng), None)[0]",
         "_starts(chosen, data, rng, None)[0]",
         "tests/test_encoding.py::test_what_is_smooth_stays_plain_to_the_last_bit",
     ),

@@ -243,8 +243,9 @@ def test_steps_are_learnt_and_auto_finds_that_out(steps):
     model.set_params(encoding="piecewise").fit(X, y)
     assert relative_error(model, X_test, y_test) < 0.7 * plain
     expected = model.predict(X_test)
-    model.set_params(encoding="auto").fit(X, y)
-    np.testing.assert_array_equal(model.predict(X_test), expected)
+    for _ in range(2):  # the same bits again
+        model.set_params(encoding="auto").fit(X, y)
+        np.testing.assert_array_equal(model.predict(X_test), expected)
 
 
 def test_what_is_smooth_stays_plain_to_the_last_bit(rng):
@@ -352,7 +353,7 @@ def test_warm_starts_keep_the_knots(table):
 
 def test_sparse_tables_have_no_ramps(table):
     X, y = table
-    with pytest.raises(ValueError, match=r"dense tables.* got a sparse one \(csr_array\)"):
+    with pytest.raises(TypeError, match="Sparse X is not supported .*; got a csr_array"):
         quick(encoding="piecewise").fit(sp.csr_array(X), y)
     assert len(quick(encoding="auto").fit(sp.csr_array(X), y).coefs_) == 2
     model = quick(encoding="piecewise").fit(X, y)
@@ -363,7 +364,7 @@ def test_sparse_tables_have_no_ramps(table):
 def test_very_wide_tables_have_no_ramps(table, monkeypatch):
     X, y = table
     monkeypatch.setattr(_encoding, "_MOST_WEIGHTS", 19 * 3**2)
-    with pytest.raises(ValueError, match=r"up to 3 columns; got too many.*of shape \(300, 4\)"):
+    with pytest.raises(ValueError, match=r"up to 3 columns, .* got X of shape \(300, 4\)"):
         quick(encoding="piecewise").fit(X, y)
     assert len(quick(encoding="auto").fit(X, y).coefs_) == 2
     assert len(quick(encoding="piecewise").fit(X[:, :3], y).coefs_) == 3
@@ -393,7 +394,7 @@ def test_all_rows_of_a_file_must_fit_in_memory_with_their_ramps(table, monkeypat
     model.set_params(encoding="piecewise", warm_start=True, batch_size=50).fit(X, y)
     with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
         model.set_params(batch_size=None).fit(mapped, y)
-    with pytest.raises(ValueError, match="dense tables.* got a sparse one"):
+    with pytest.raises(TypeError, match="Sparse X is not supported"):
         model.fit(sp.csr_array(X), y)
 
 
