@@ -12,7 +12,7 @@ from ._members import train_members
 from ._network import initialise, initialise_paper
 from ._plan import auto_batch_size, count_groups
 from ._scaling import input_scale
-from ._schedule import start
+from ._schedule import first_training
 from ._training_data import holds_too_much, training_data
 from .solvers import Auto, Direct
 
@@ -106,7 +106,7 @@ def _pay(settings, samples, with_ramps, rng):
         chosen = _with_batch_size(settings, samples, scaling, None)
         data, _ = _scaled(chosen, samples, None, scaling)
         network, _, generator = _starts(chosen, data, _twin(rng), None)[0]
-        training = start(chosen, data, network, scaling, generator)
+        training = first_training(chosen, data, network, scaling, generator)
         # Losses of other rows, or by another threshold, could not be compared.
         places = places or even_places(data, _twin(rng), cells=True)
         held_out = places, _twin(rng)

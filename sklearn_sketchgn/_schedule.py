@@ -46,7 +46,7 @@ def train(
     whole : DistributedTable or None
         All rows, if ``data`` is a sample of them: the second phase is on these.
     """
-    training = start(settings, data, network, scaling, rng, resume)
+    training = first_training(settings, data, network, scaling, rng, resume)
     searching = settings.alpha is None and resume is None and settings.batch_size is not None
     plan = plan_steps(settings, len(data), network, searching=searching, all_rows=data.held)
     if whole is not None:
@@ -151,7 +151,7 @@ def _memory_advice(settings, data, network):
     )
 
 
-def start(settings, data, network, scaling, rng, resume=None):
+def first_training(settings, data, network, scaling, rng, resume=None):
     """Return the :class:`Training` of a fit before its first step; see :func:`train`."""
     damping = AUTO_DAMPING if settings.damping is None else settings.damping
     training = Training(
