@@ -24,8 +24,9 @@ from ._compat import (
 )
 from ._diagnosis import diagnose, troubles
 from ._encoding import check_can_be_encoded
+from ._encoding_choice import encoded
 from ._export import to_mlp_regressor
-from ._fitting import check_resume, encoded, fit_members, with_late_columns
+from ._fitting import fit_members
 from ._losses import LOSSES, bounded_exp
 from ._members import combine
 from ._partial_fit import advance
@@ -47,6 +48,7 @@ from ._validation import (
     validate_training_data,
     validate_validation_data,
 )
+from ._warm_start import check_resume, with_late_columns
 from .sketches import SKETCHES
 from .solvers import SOLVERS
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor, _encoding, _fitting
+from sklearn_sketchgn import SketchGNRegressor, _encoding
 from sklearn_sketchgn._encoding import HEIGHT, INTERVALS, place_ramps
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._tables import Samples
@@ -24,15 +24,6 @@ def table(rng):
     columns = [rng.standard_normal(n), rng.integers(0, 5, n), rng.integers(0, 2, n), np.full(n, 3)]
     X = np.column_stack(columns).astype(float)
     return X, np.floor(2 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.standard_normal(n)
-
-
-@pytest.fixture
-def steps(rng):
-    """Products of steps of two columns of four, as trees find them; noise beside it."""
-    X = rng.uniform(size=(2400, 4))
-    y = (np.floor(5 * X[:, 0]) % 2 - 0.5) * np.sign(X[:, 1] - 0.4) + X[:, 2]
-    noisy = y[:400] + 0.1 * rng.standard_normal(400)
-    return X[:400], noisy, X[400:], y[400:]
 
 
 def knots_of(column, sample_weight=None):
@@ -236,90 +227,6 @@ def test_large_tables_in_memory_are_encoded_when_rows_are_needed(table, monkeypa
 # Whole fits
 
 
-def test_steps_are_learnt_and_auto_finds_that_out(steps):
-    X, y, X_test, y_test = steps
-    model = SketchGNRegressor(random_state=0)
-    plain = relative_error(model.fit(X, y), X_test, y_test)
-    model.set_params(encoding="piecewise").fit(X, y)
-    assert relative_error(model, X_test, y_test) < 0.7 * plain
-    expected = model.predict(X_test)
-    for _ in range(2):  # the same bits again
-        model.set_params(encoding="auto").fit(X, y)
-        np.testing.assert_array_equal(model.predict(X_test), expected)
-
-
-def test_what_is_smooth_stays_plain_to_the_last_bit(rng):
-    X = rng.standard_normal((300, 5))
-    y = np.tanh(X @ rng.standard_normal(5)) + 0.02 * rng.standard_normal(300)
-    plain = SketchGNRegressor(random_state=0).fit(X, y)
-    found = SketchGNRegressor(random_state=0, encoding="auto").fit(X, y)
-    assert len(found.coefs_) == 2
-    np.testing.assert_array_equal(found.predict(X), plain.predict(X))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_ramps_that_tell_nothing_are_not_taken(seed):
-    rng = np.random.default_rng(seed)
-    X, y = rng.standard_normal((9000, 4)), rng.standard_t(3, 9000)
-    model = SketchGNRegressor(16, encoding="auto", random_state=seed, max_iter=30)
-    assert len(model.fit(X, X[:, 0] + y).coefs_) == 2
-
-
-@pytest.mark.parametrize(("grouped", "most"), [(False, 2048), (True, 2048), (True, 30)])
-def test_both_probes_are_judged_by_the_same_rows(grouped, most, steps, monkeypatch):
-    searches = []
-    original = _fitting.probe
-
-    def probe(*args, **kwargs):
-        searches.append(original(*args, **kwargs))
-        return searches[-1]
-
-    monkeypatch.setattr(_fitting, "probe", probe)
-    monkeypatch.setattr("sklearn_sketchgn._penalty.JUDGES", most)
-    X, y, _, _ = steps
-    sizes = [120, 60, *[20] * 11]
-    groups = np.repeat(np.arange(13), sizes) if grouped else None
-    quick(encoding="auto", width=64).fit(X, y, groups=groups)
-    plain, ramped = searches
-    assert len(plain.groups) == len(ramped.groups) == 4
-    for one, other in zip(plain.groups, ramped.groups, strict=True):
-        np.testing.assert_array_equal(one.judges.targets, other.judges.targets)
-        assert len(one.judges)
-    assert plain.weight == ramped.weight
-    n_judges = sum(len(group.judges) for group in plain.groups)
-    errors = sum(group.error() for group in plain.groups)
-    assert plain.mean_loss() == pytest.approx(errors / n_judges, rel=1e-5)
-
-
-def test_the_judges_of_the_probes_decide(table, monkeypatch):
-    class Probe:
-        def __init__(self, loss):
-            self.mean_loss = lambda: loss
-
-    X, y = table
-    nan = float("nan")
-    cases = (([1.0, 0.98], 2), ([1.0, 0.96], 3), ([0.0, 0.0], 2), ([nan, nan], 2))
-    for losses, n_layers in cases:
-        left = [Probe(loss) for loss in losses]
-        monkeypatch.setattr(_fitting, "probe", lambda *_, left=left, **__: left.pop(0))
-        assert len(quick(encoding="auto").fit(X, y).coefs_) == n_layers
-
-
-def test_probes_share_the_threshold_of_huber(table, monkeypatch):
-    seen = []
-    original = _fitting.probe
-
-    def probe(training, *args, **kwargs):
-        seen.append(training.loss_function.threshold)
-        return original(training, *args, **kwargs)
-
-    monkeypatch.setattr(_fitting, "probe", probe)
-    X, y = table
-    quick(encoding="auto", loss="huber").fit(X, y)
-    assert len(seen) == 2
-    np.testing.assert_array_equal(*seen)
-
-
 def test_nothing_to_encode_leaves_auto_plain(rng):
     X = rng.integers(0, 2, (60, 3)).astype(float)
     assert len(quick(encoding="auto").fit(X, X.sum(axis=1)).coefs_) == 2
@@ -388,7 +295,7 @@ def test_all_rows_of_a_file_must_fit_in_memory_with_their_ramps(table, monkeypat
     model = quick(encoding="piecewise", batch_size=None, tol=0.1)
     with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
         model.fit(mapped, y)
-    monkeypatch.setattr(_fitting, "_pay", None)  # no probe would matter
+    monkeypatch.setattr("sklearn_sketchgn._encoding_choice._pay", None)  # no probe would matter
     for encoding in ("auto", None):
         assert len(model.set_params(encoding=encoding).fit(mapped, y).coefs_) == 2
     model.set_params(encoding="piecewise", warm_start=True, batch_size=50).fit(X, y)

@@ -5,8 +5,6 @@ import pytest
 from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _fitting
-from sklearn_sketchgn._jacobian import Jacobian
-from sklearn_sketchgn._scaling import fit_moments
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -58,60 +56,3 @@ def test_networks_too_large_for_memory_are_an_error_that_says_what_to_lower(tabl
     monkeypatch.setattr(_fitting, "initialise", short_of_memory)
     with pytest.raises(MemoryError, match=r"2 network\(s\) of 99 neurons; lower `width` or"):
         SketchGNRegressor(99, n_members=2).fit(*table)
-
-
-def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(table):
-    X, y = table
-    constant = np.column_stack([X, np.full(300, 5.0)])
-    varying = np.column_stack([X, np.sign(X[:, 1])])
-    model = SketchGNRegressor(16, max_iter=100, alpha=1e-6, warm_start=True, random_state=0)
-    model.fit(constant, y)
-    scaling, trainings = model._resume
-    moments = fit_moments(varying, np.ones(300))
-    moved, (training,) = _fitting.with_late_columns(scaling, trainings, moments)
-    coefs, intercepts = moved.fold(training.network)
-    hidden = np.maximum(varying @ coefs[0] + intercepts[0], 0)
-    found = (hidden @ coefs[1] + intercepts[1])[:, 0]
-    np.testing.assert_allclose(found, model.predict(constant), atol=1e-5)
-    target = y + 2 * varying[:, 2]
-    assert model.fit(varying, target).score(varying, target) > 0.98
-    assert np.abs(model.coefs_[0][2]).max() > 0
-
-
-def test_what_goes_on_stays_in_the_precision_of_its_batches(table, monkeypatch):
-    X, y = table
-    seen = set()
-    rmatvec = Jacobian.rmatvec
-
-    def watched(jacobian, vector):
-        seen.add((jacobian.dtype, vector.dtype))
-        return rmatvec(jacobian, vector)
-
-    monkeypatch.setattr(Jacobian, "rmatvec", watched)
-    model = SketchGNRegressor(16, max_iter=60, alpha=0.1, warm_start=True, random_state=0)
-    model.fit(X, y)
-    assert len(model.history_["batch_size"]) > 55 and model.history_["batch_size"][-1] == 300
-    model.fit(X, y)
-    assert seen == {(np.dtype(np.float32), np.dtype(np.float32))}
-
-
-@pytest.mark.parametrize("first", ["fit", "partial_fit"])
-def test_a_fit_to_a_single_row_is_nothing_to_go_on_from(first, table):
-    X, y = table
-    model = SketchGNRegressor(8, max_iter=100, alpha=0.1, warm_start=True, random_state=0)
-    getattr(model, first)(X[:1], y[:1])
-    assert model.fit(X, y).score(X, y) > 0.9
-
-
-@pytest.mark.parametrize(
-    ("changed", "found"),
-    [({"width": 9}, 8), ({"n_members": 2}, 1), ({"loss": "huber"}, "squared_error")],
-)
-def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, table):
-    X, y = table
-    model = SketchGNRegressor(max_iter=2, width=8, warm_start=True, random_state=0).fit(X, y)
-    before = model.predict(X)
-    model.set_params(**changed)
-    with pytest.raises(ValueError, match=rf"cannot continue the last fit.*was \(.*{found}.*\) and"):
-        model.fit(X, y)
-    np.testing.assert_array_equal(model.predict(X), before)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn import SketchGNRegressor, _fitting
+from sklearn_sketchgn import SketchGNRegressor, _warm_start
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._penalty import PenaltySearch
 from sklearn_sketchgn._relevance import column_penalty as penalty_of_varying
@@ -157,7 +157,7 @@ def test_a_column_that_varies_late_is_penalised_like_the_mean(table):
     varying = np.column_stack([X, np.sign(X[:, 2])])
     before = model.column_penalty_
     moments = fit_moments(varying, np.ones(300))
-    _, (training,) = _fitting.with_late_columns(*model._resume, moments)
+    _, (training,) = _warm_start.with_late_columns(*model._resume, moments)
     np.testing.assert_array_equal(training.column_penalty, [*before[:8], 1.0, 1.0])
     np.testing.assert_array_equal(model.column_penalty_, before)
 

@@ -1,0 +1,68 @@
+"""What a fit with warm_start=True goes on from, and what it must have in common with it."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ._scaling import input_scale
+
+
+def check_resume(resume, settings, n_features, n_outputs):
+    """Raise ValueError unless a fit can go on from the (scaling, trainings) of the last one."""
+    scaling, trainings = resume
+    network = trainings[0].network
+    encoding = None if scaling.ramps is None else "piecewise"
+    expected = (
+        settings.n_members,
+        settings.width,
+        n_features,
+        n_outputs,
+        settings.train_output,
+        settings.loss_function.name,
+        encoding if settings.encoding == "auto" else settings.encoding,  # "auto" keeps it
+    )
+    found = (
+        len(trainings),
+        len(network.hidden),
+        len(scaling.x_mean),
+        len(scaling.y_mean),
+        network.train_output,
+        trainings[0].loss_function.name,
+        encoding,
+    )
+    if found != expected:
+        raise ValueError(
+            "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
+            f"n_outputs, train_output, loss, encoding) was {found} and is {expected}. "
+            "Set warm_start=False."
+        )
+
+
+def with_late_columns(scaling, trainings, x_moments):
+    """Return the (scaling, trainings) to go on from on rows of these moments.
+
+    A column that was constant had no influence. If it varies now it gets a scale, and weights of
+    zero, so that no prediction moves. Where all columns were constant there is nothing to go on
+    from, and both are None.
+    """
+    late = (scaling.x_inverse == 0) & (x_moments.deviation > 0)
+    if not late.any():
+        return scaling, trainings
+    if not scaling.x_inverse.any():
+        return None, None
+    mean = np.where(late, x_moments.mean, scaling.x_mean)
+    scale = input_scale(x_moments)
+    inverse = np.divide(1.0, scale, where=late, out=scaling.x_inverse.copy())
+    scaling = replace(scaling, x_mean=mean, x_inverse=inverse)
+    return scaling, [_without_columns(training, late) for training in trainings]
+
+
+def _without_columns(training, columns):
+    late = np.flatnonzero(columns)
+    hidden, penalty = training.network.hidden.copy(), training.column_penalty
+    hidden[:, late] = 0
+    if penalty is not None:
+        penalty = penalty.copy()
+        penalty[late] = 1.0
+    network = replace(training.network, hidden=hidden)
+    return replace(training, network=network, column_penalty=penalty, previous_step=None)
