@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import _sparse
+from ._forward import last_hidden, network_blocks
 from ._tables import dense, row_blocks
 
 # Deviations from the mean beyond which a value is reported. Among n rows none is farther than
@@ -60,17 +61,15 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
 
 def count_dead(X, coefs, intercepts):
     """Return how many neurons of the last hidden layer are zero on all rows."""
-    *before, (inner, bias) = zip(coefs[:-1], intercepts[:-1], strict=True)
-    left = np.arange(len(bias))
-    for block in row_blocks(X.shape[0], max(X.shape[1], len(inner))):
-        rows = X[block]
-        for coef, intercept in before:
-            rows = np.maximum(rows @ coef + intercept, 0)
-        hidden = rows @ inner[:, left] + bias[left]
-        left = left[~(hidden > 0).any(axis=0)]
-        if not len(left):
+    coefs, intercepts = coefs[:-1], intercepts[:-1]
+    for block in network_blocks(X, coefs):
+        idle = ~(last_hidden(X[block], coefs, intercepts) > 0).any(axis=0)
+        # Those that are left: the others have been seen active.
+        coefs = [*coefs[:-1], coefs[-1][:, idle]]
+        intercepts = [*intercepts[:-1], intercepts[-1][idle]]
+        if not idle.any():
             break
-    return len(left)
+    return len(intercepts[-1])
 
 
 def largest_deviations(X, scaling):

@@ -8,6 +8,7 @@ import numpy as np
 from ._batch_phase import STEP_LENGTH, run_batches
 from ._cycles import choose_penalty
 from ._diagnosis import largest_deviations
+from ._forward import last_hidden, network_blocks
 from ._members import run_members
 from ._network import Network, initialise
 from ._plan import auto_batch_size
@@ -87,9 +88,9 @@ def _is_finite_on(X, coefs, intercepts):
     """Return whether a folded network and what it predicts for a block are finite."""
     if not all(np.isfinite(weights).all() for weights in coefs):
         return False
-    for rows in row_blocks(X.shape[0], max(coefs[0].shape)):
-        hidden = np.maximum(X[rows].astype(np.float64) @ coefs[0] + intercepts[0], 0)
-        if not np.isfinite(hidden @ coefs[1] + intercepts[1]).all():
+    for rows in network_blocks(X, coefs):
+        hidden = last_hidden(X[rows], coefs[:-1], intercepts[:-1])
+        if not np.isfinite(hidden @ coefs[-1] + intercepts[-1]).all():
             return False
     return True
 

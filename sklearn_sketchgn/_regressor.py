@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from ._bounds import bounded_product, bounds_of, no_bounds
+from ._bounds import bounds_of, no_bounds
 from ._callbacks import CallbackObserver
 from ._compat import (
     CallbackSupportMixin,
@@ -27,6 +27,7 @@ from ._encoding import check_can_be_encoded
 from ._encoding_choice import encoded
 from ._export import to_mlp_regressor
 from ._fitting import fit_members
+from ._forward import last_hidden, network_blocks
 from ._losses import LOSSES, bounded_exp
 from ._members import combine
 from ._partial_fit import advance
@@ -57,9 +58,6 @@ _MOST = 2**31 - 1
 
 # Draws of groups to stop by, until one leaves half of the rows to train on.
 _DRAWS = 20
-
-# Numbers in one block of hidden activations or of inputs while predicting (32 MB).
-_PREDICT_ELEMENTS = 2**22
 
 
 class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -473,14 +471,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         check_is_fitted(self)
         X = validate_inputs(self, X)
         out = np.empty((X.shape[0], self.n_outputs_))
-        size = max(1, _PREDICT_ELEMENTS // max(max(coef.shape) for coef in self.coefs_))
-        for start in range(0, len(out), size):
-            block = slice(start, start + size)
-            values = bounded_product(X[block], self.input_bounds_, self.coefs_[0])
-            for bias, coef in zip(self.intercepts_[:-1], self.coefs_[1:], strict=True):
-                values += bias
-                values = np.maximum(values, 0, out=values) @ coef
-            out[block] = values + self.intercepts_[-1]
+        *hidden, output = zip(self.coefs_, self.intercepts_, strict=True)
+        for block in network_blocks(X, self.coefs_):
+            values = last_hidden(X[block], *zip(*hidden, strict=True), self.input_bounds_)
+            out[block] = values @ output[0] + output[1]
         if self.out_activation_ == "exp":
             out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
         np.clip(out, *self.target_bounds_, out=out)
