@@ -7,6 +7,7 @@ would be several times too wide.)
 """
 
 import numpy as np
+from scipy.linalg import LinAlgError
 
 from ._blas import product
 from ._error_scale import fit_error_scale
@@ -61,17 +62,23 @@ def fit_uncertainty(outcomes, data, validation, scaling, *, batch_size, rng, n_j
     Returns
     -------
     Uncertainty or str
-        A string where there are too few rows, or an interrupt came.
+        A string where there are too few rows, memory or digits, or an interrupt came: a fit that
+        has ended is not lost for want of it.
     """
     try:
         return _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs)
     except KeyboardInterrupt:
         return "it was interrupted while its standard deviation was being estimated"
+    except MemoryError:
+        return "there was not enough memory to estimate one"
+    except LinAlgError as error:
+        return f"a factorisation failed while it was being estimated ({error})"
 
 
 def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
-    network = scaling.unfold(outcomes[0].training.network, *combine(folded))
+    train_output = outcomes[0].training.network.train_output
+    network = scaling.unfold(*combine(folded), train_output=train_output)
     loss = outcomes[0].training.loss_function
     total = data.weight
     data = data.part(subset(len(data), _SAMPLE, rng))

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import _sparse
+from ._encoding import MOST_COLUMNS, can_be_encoded
 from ._forward import last_hidden, network_blocks
 from ._tables import dense, row_blocks
 
@@ -15,7 +16,9 @@ from ._tables import dense, row_blocks
 _FAR, _OF_FARTHEST, _ENOUGH_ROWS = 100, 0.9, 50
 
 
-def diagnose(X, scaling, coefs, intercepts, names=None):
+def diagnose(
+    X, scaling, coefs, intercepts, names=None, *, validation_losses=None, may_be_encoded=False
+):
     """Return the number of dead neurons, and sentences about what may hurt a fit.
 
     No warnings: an estimator that is fitted as well as the table allows has done nothing wrong.
@@ -30,6 +33,10 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
         Weights and biases for raw inputs.
     names : array-like of str or None, default=None
         Names of the features.
+    validation_losses : list of float or None, default=None
+        On held-out rows, the first of them before the first step.
+    may_be_encoded : bool, default=False
+        Whether ramps were to be taken if they pay.
 
     Returns
     -------
@@ -42,6 +49,17 @@ def diagnose(X, scaling, coefs, intercepts, names=None):
         found.append(
             f"{n_dead} of {width} neurons are active on no training row; a smaller alpha or width "
             "may do as well or better"
+        )
+    first, *others = validation_losses or [0.0]
+    if others and first and not any(loss < first for loss in others):
+        found.append(
+            "no network erred less on the held-out rows than the first one, which is kept; look "
+            "whether they are like the training rows"
+        )
+    if may_be_encoded and not can_be_encoded(X):
+        found.append(
+            "encoding='auto' went without ramps, which are for dense tables of up to "
+            f"{MOST_COLUMNS} columns"
         )
     farthest = largest_deviations(X, scaling)
     far = _FAR

@@ -31,9 +31,9 @@ INTERVALS = 16
 # Rows by which knots are placed; of more, so many are drawn.
 _MOST_ROWS = 2**15
 
-# Numbers in the weights of the layer of ramps, a matrix with a row for each column and some 19
-# columns for each (128 MB).
-_MOST_WEIGHTS = 2**24
+#: Columns that a table with ramps may have. The weights of the layer of ramps, a matrix with a row
+#: for each column and some 19 columns for each, then take 128 MB.
+MOST_COLUMNS = int((2**24 / (3 + INTERVALS)) ** 0.5)
 
 # Knots are farther from each other than this share of the range of the column. A prediction, which
 # is a sum of slopes between knots, loses as many digits.
@@ -124,8 +124,7 @@ class Ramps:
 
 def can_be_encoded(X):
     """Return whether a table may have ramps."""
-    n_features = X.shape[1]
-    return not issparse(X) and n_features**2 * (3 + INTERVALS) <= _MOST_WEIGHTS
+    return not issparse(X) and X.shape[1] <= MOST_COLUMNS
 
 
 def check_can_be_encoded(X):
@@ -136,10 +135,10 @@ def check_can_be_encoded(X):
             f"{type(X).__name__} of shape {X.shape}. Set encoding=None, or pass X.toarray()."
         )
     if not can_be_encoded(X):
-        most = int((_MOST_WEIGHTS / (3 + INTERVALS)) ** 0.5)
         raise ValueError(
-            f"encoding='piecewise' is for tables of up to {most} columns, as its first layer grows "
-            f"with their square; got X of shape {X.shape}. Set encoding=None, or choose columns."
+            f"encoding='piecewise' is for tables of up to {MOST_COLUMNS} columns, as its first "
+            f"layer grows with their square; got X of shape {X.shape}. Set encoding=None, or "
+            "choose columns."
         )
 
 

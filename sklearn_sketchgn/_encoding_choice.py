@@ -50,7 +50,7 @@ def _pay(settings, samples, with_ramps, rng):
         held_out = places, _twin(rng)
         loss_function = loss_function or training.loss_function
         training.loss_function = loss_function
-        # More cycles say the same (docs/algorithm.md).
+        # More cycles say the same (docs/design_notes.md).
         search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, held_out=held_out)
         losses.append(search.mean_loss())
     return losses[1] < (1 - _WORTH) * losses[0]

@@ -13,7 +13,16 @@ from .solvers import Auto, Direct
 
 
 def fit_members(
-    settings, samples, held_out, scaling, rng, *, resume=None, observers=(), whole=None
+    settings,
+    samples,
+    held_out,
+    scaling,
+    rng,
+    *,
+    bounds=None,
+    resume=None,
+    observers=(),
+    whole=None,
 ):
     """Train all members of a fit, and estimate their standard deviation.
 
@@ -29,6 +38,8 @@ def fit_members(
         Standardises both.
     rng : numpy.random.Generator
         The first networks are drawn from it before anything else.
+    bounds : ndarray of shape (2, n_features) or None
+        What ``predict`` moves rows into, and the held-out ones are therefore judged in.
     resume : list of Training or None
         The members of an earlier fit, to go on from.
     observers : sequence of callables
@@ -46,7 +57,7 @@ def fit_members(
         See :func:`~._calibration.fit_uncertainty`.
     """
     settings = with_batch_size(settings, samples, scaling, resume)
-    data, validation = scaled_data(settings, samples, held_out, scaling)
+    data, validation = scaled_data(settings, samples, held_out, scaling, bounds)
     outcomes = train_members(
         settings,
         data,
@@ -87,8 +98,11 @@ def with_batch_size(settings, samples, scaling, resume):
     return replace(settings, batch_size=size)
 
 
-def scaled_data(settings, samples, held_out, scaling):
-    """Return the TrainingData of the training rows and of the held-out ones, or None for these."""
+def scaled_data(settings, samples, held_out, scaling, bounds=None):
+    """Return the TrainingData of the training rows and of the held-out ones, or None for these.
+
+    Only the held-out rows are moved into the bounds.
+    """
     one_batch = settings.batch_size is None or len(samples.y) <= settings.batch_size
     dtype, ones = np.float64 if one_batch else np.float32, settings.train_output
     scaling = settings.loss_function.target_scaling(scaling)
@@ -97,6 +111,7 @@ def scaled_data(settings, samples, held_out, scaling):
         return data, None
     # Rows that the scaling does not come from may lie beyond float32.
     with np.errstate(over="ignore"):
+        scaling = replace(scaling, bounds=bounds)
         return data, training_data(scaling, held_out, dtype, ones=ones)
 
 

@@ -20,7 +20,7 @@ from ._blas import product
 MOST_FEATURES = 200
 
 # Added to the eigenvalues of C, which are about 1 on average: directions in which features vary
-# less are damped as if they varied about so much (measured while building; docs/algorithm.md).
+# less are damped as if they varied about so much (measured while building; docs/design_notes.md).
 _FLOOR = 0.01
 
 

@@ -10,7 +10,7 @@ from ._cycles import choose_penalty
 from ._diagnosis import largest_deviations
 from ._forward import last_hidden, network_blocks
 from ._members import run_members
-from ._network import Network, initialise
+from ._network import initialise
 from ._plan import auto_batch_size
 from ._scaling import fit_moments
 from ._settings import Outcome
@@ -119,6 +119,7 @@ def _advance(stream, settings, samples, seed):
 
     def run(training):
         training.alpha, training.column_penalty = stream.alpha, stream.column_penalty
+        training.alpha_is_chosen = stream.alpha_rows > 0
         return _pass_over(training, data, rows, learn=learn)
 
     outcomes = run_members(run, [(training,) for training in trainings], n_jobs=settings.n_jobs)
@@ -149,8 +150,7 @@ def _starts(stream, before, scaling, settings, dtype):
         return [(network.astype(dtype), None) for network in drawn]
     starts = []
     for (coefs, intercepts), step in zip(stream.folded, stream.steps, strict=True):
-        shape = Network(np.empty((width, n_features + 1)), coefs[1], intercepts[1])
-        network = scaling.unfold(shape, coefs, intercepts).astype(dtype)
+        network = scaling.unfold(coefs, intercepts).astype(dtype)
         if step is not None:
             step = _moved_step(step, network, before, scaling).astype(dtype)
         starts.append((network, step))
@@ -164,7 +164,7 @@ def _moved_step(step, network, before, after):
     """
     coefs, intercepts = before.fold(network.with_parameters(step))
     intercepts[1] += after.y_mean - before.y_mean
-    return after.unfold(network, coefs, intercepts).parameters()
+    return after.unfold(coefs, intercepts).parameters()
 
 
 def _training(settings, fill, scaling, stream, unit, network, step, rng):

@@ -28,11 +28,11 @@ _FEWEST_JUDGES = 40
 
 # The mean of several groups overfits less than each of them, by what they differ in: the penalty
 # that suits it is lower than what their judges ask for. So much falls log(alpha) where differences
-# are all of the judges' error (measured while building; docs/algorithm.md).
+# are all of the judges' error (measured while building; docs/design_notes.md).
 _FALL = 4.0
 
 # Damping per unit of weight and of the judges' mean squared error, and its least value (measured
-# while building; docs/algorithm.md).
+# while building; docs/design_notes.md).
 _DAMPING_OF_NOISE, _LEAST_DAMPING = 0.6, 0.001
 
 # The largest change of log(alpha) at once.
@@ -48,7 +48,7 @@ _ADJUSTMENTS = 16
 
 # What batches have in effect is believed up to so many times alpha. More says that the network was
 # not at rest but still growing, as on tables without noise: the more, the less is made of it, and
-# nothing from the square of this on (measured while building; docs/algorithm.md).
+# nothing from the square of this on (measured while building; docs/design_notes.md).
 _MOST_IN_EFFECT = 5.0
 
 

@@ -49,7 +49,7 @@ from ._validation import (
     validate_training_data,
     validate_validation_data,
 )
-from ._warm_start import check_resume, with_late_columns
+from ._warm_start import check_not_lost, check_resume, varies_late, with_late_columns
 from .sketches import SKETCHES
 from .solvers import SOLVERS
 
@@ -347,8 +347,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights >= 0; an integer weight counts as that many copies of the row.
         X_val, y_val, sample_weight_val : array-like or None, default=None
-            Held-out rows: the network of least loss on them is kept, whether or not
-            ``early_stopping`` is on.
+            Held-out rows: the network of least loss on them is kept, the first one among them,
+            which predicts the mean, whether or not ``early_stopping`` is on. They are judged as
+            ``predict`` predicts them, within ``input_bounds_``.
         groups : array-like of shape (n_samples,) or None, default=None
             Labels, numbers or strings, of rows that belong together: of one patient, plot or
             batch, say. Whatever is held out within the fit (for ``alpha="auto"``, standard
@@ -530,7 +531,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         return super().set_params(**params)
 
     def __getstate__(self):
-        return stamped(super().__getstate__())
+        state = super().__getstate__()
+        if not self.warm_start:  # which takes as much as the weights
+            state = {name: value for name, value in state.items() if name != "_resume"}
+        return stamped(state)
 
     def __setstate__(self, state):
         super().__setstate__(unstamped(state))
@@ -547,7 +551,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups):
         settings = self._settings()
         given = (X, y, sample_weight)
-        samples, flat = validate_training_data(self, X, y, sample_weight, groups)
+        reset = not self._goes_on()
+        samples, flat = validate_training_data(self, X, y, sample_weight, groups, reset=reset)
         check_all_rows(samples.X, self.batch_size)
         if not self.train_output:
             check_rows_of_the_paper(samples.X)
@@ -564,7 +569,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             loss_function.check_targets(held_out.y)
         unit = settings.weight_unit
         moments = [fit_moments(table, weight).in_weight_unit(unit) for table in (X, y)]
-        scaling, resume = self._resumed(settings, moments[0], n_outputs)
+        scaling, resume = self._resumed(settings, *moments)
         if resume:
             moments = going_on_from(self._stream, *moments)
         else:
@@ -586,9 +591,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self._flat_target, self.n_outputs_ = flat, samples.y.shape[1]
         self.out_activation_ = settings.loss_function.out_activation
         x_moments, y_moments = moments
-        if held_out is not None:
-            x_moments = x_moments.widened(fit_moments(held_out.X, held_out.weight))
-            y_moments = y_moments.widened(fit_moments(held_out.y, held_out.weight))
         bounds = self._bounds(x_moments, y_moments)
         callbacks = CallbackObserver(self, given, scaling, bounds)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
@@ -598,6 +600,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             held_out,
             scaling,
             rng,
+            bounds=bounds[0],
             resume=resume,
             observers=observers,
             whole=whole,
@@ -626,7 +629,15 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _diagnose(self, X, scaling):
         names = getattr(self, "feature_names_in_", None)
-        self.n_dead_, self.diagnosis_ = diagnose(X, scaling, self.coefs_, self.intercepts_, names)
+        self.n_dead_, self.diagnosis_ = diagnose(
+            X,
+            scaling,
+            self.coefs_,
+            self.intercepts_,
+            names,
+            validation_losses=self.validation_loss_curve_,
+            may_be_encoded=self.encoding == "auto",
+        )
         for sentence in self.diagnosis_ if self.verbose else ():
             print(sentence)
 
@@ -698,14 +709,19 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         kept, held_out = (samples.selected(part) for part in parts)
         return kept, held_out
 
-    def _resumed(self, settings, x_moments, n_outputs):
+    def _goes_on(self):
+        """Return whether a fit goes on from an earlier one, whose columns are expected again."""
+        return self.warm_start and hasattr(self, "_resume")
+
+    def _resumed(self, settings, x_moments, y_moments):
         """Return (scaling, trainings) of the fit that this one goes on from, or (None, None)."""
-        resume = getattr(self, "_resume", None) if self.warm_start else None
-        if resume is None:
+        if not self._goes_on():
+            check_not_lost(self)
             return None, None
-        check_resume(resume, settings, len(x_moments.mean), n_outputs)
-        scaling, trainings = resume
-        return with_late_columns(scaling, trainings, x_moments)
+        check_resume(self._resume, settings, len(y_moments.mean))
+        if varies_late(self._stream.y, y_moments).any():
+            return None, None  # neither its scale nor a penalty is known from a constant target
+        return with_late_columns(*self._resume, x_moments)
 
     def _keep(self, settings, scaling, outcomes):
         """Set all fitted attributes, and return the folded networks of the members."""
@@ -717,6 +733,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 "not looked for with assume_finite=True."
             )
         self.coefs_, self.intercepts_ = combine(folded)
+        self._fitted_loss = first.training.loss_function.name
         self.history_ = first.training.history
         self.n_iter_ = len(self.history_["objective"])
         self.loss_curve_ = first.loss_curve
@@ -742,10 +759,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             }
             for outcome in outcomes
         ]
-        if self.warm_start:
-            self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
-        else:
-            self.__dict__.pop("_resume", None)
+        # Whatever warm_start is now: it may be set before the next fit.
+        self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
         events = [event for member in self.members_ for event in member["history"]["events"]]
         self._warn(reason, events)
         return folded
@@ -778,4 +793,5 @@ def _reason_of_all(outcomes):
 def _geometric_mean(values):
     if len(values) == 1:
         return values[0]
-    return np.exp(np.mean(np.log(np.maximum(values, 1e-300)), axis=0))
+    with np.errstate(divide="ignore"):  # of 0, which makes it 0
+        return np.exp(np.mean(np.log(values), axis=0))

@@ -11,7 +11,7 @@ reweighting (Candes, Wakin and Boyd, Journal of Fourier Analysis and Application
 import numpy as np
 
 # The least and the largest size that a column is believed to have, in units of the root mean
-# square of all that vary (measured while building; docs/algorithm.md).
+# square of all that vary (measured while building; docs/design_notes.md).
 _LEAST, _LARGEST = 0.05, 3.0
 
 

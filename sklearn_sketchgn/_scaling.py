@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._encoding import Ramps
+from ._network import Network
 from ._sparse import fill_standardised, weighted_moments
 from ._tables import by_value, dense, row_blocks
 
@@ -37,6 +38,8 @@ class Scaling:
         size where that is smaller, beside which the network's round-off must not show.
     ramps : Ramps or None
         What the network sees of the columns besides themselves.
+    bounds : ndarray of shape (2, n_features) or None
+        What raw inputs are moved into before they are standardised; None leaves them as they are.
     """
 
     x_mean: np.ndarray
@@ -44,6 +47,7 @@ class Scaling:
     y_mean: np.ndarray
     y_scale: np.ndarray
     ramps: Ramps | None = None
+    bounds: np.ndarray | None = None
 
     @property
     def n_inputs(self):
@@ -56,12 +60,14 @@ class Scaling:
         rows = np.empty((n, self.n_inputs + ones), dtype=dtype)
         if ones:
             rows[:, -1] = sqrt_weight
-        if issparse(X) and self.ramps is None:
+        if issparse(X) and self.ramps is None and self.bounds is None:
             fill_standardised(rows[:, :d], X, self.x_mean, self.x_inverse, sqrt_weight)
             return rows
         for block in row_blocks(*rows.shape):
             # Half first: the difference of two numbers near the largest float must not overflow.
             half = 0.5 * np.asarray(dense(X[block]), dtype=np.float64)
+            if self.bounds is not None:
+                np.clip(half, *(0.5 * self.bounds), out=half)
             centred = half - 0.5 * self.x_mean
             centred *= self.x_inverse
             centred *= 2.0
@@ -105,7 +111,7 @@ class Scaling:
         biases = [centres, bias + self.ramps.gain(of_ramps), intercept]
         return [first, self.ramps.fold(coefs, of_ramps), output], biases
 
-    def unfold(self, network, coefs, intercepts):
+    def unfold(self, coefs, intercepts, *, train_output=True):
         """Return the network in these standardised units whose fold is (coefs, intercepts)."""
         scale = np.divide(1.0, self.x_inverse, where=self.x_inverse > 0, out=self.x_inverse * 0)
         *_, inner, output = coefs
@@ -116,11 +122,11 @@ class Scaling:
             inner, of_ramps = self.ramps.unfold(inner)
             hidden = np.concatenate([inner * scale[:, None], of_ramps]).T
             bias = bias - self.ramps.gain(of_ramps)
-        if network.train_output:
+        if train_output:
             hidden = np.concatenate([hidden, bias[:, None]], axis=1)
         output = output / self.y_scale
         intercept = (intercept - self.y_mean) / self.y_scale
-        return type(network)(hidden, output, intercept, network.train_output)
+        return Network(hidden, output, intercept, train_output)
 
 
 @dataclass
@@ -139,11 +145,6 @@ class Moments:
     def in_weight_unit(self, unit):
         """Return the moments under weights that are ``unit`` times as large."""
         return replace(self, weight=min(self.weight * unit, _LARGEST_WEIGHT))
-
-    def widened(self, other):
-        """Return the moments with a range that contains that of another table."""
-        least = np.minimum(self.least, other.least)
-        return replace(self, least=least, largest=np.maximum(self.largest, other.largest))
 
     def merged(self, other):
         """Return the moments of two tables in one.
@@ -168,7 +169,8 @@ class Moments:
         mean = self.mean + 2 * share * half
         deviation = _zero_if_constant(np.sqrt(variance) * size, mean)
         merged = replace(self, weight=self.weight + other.weight, mean=mean, deviation=deviation)
-        return merged.widened(other)
+        least = np.minimum(self.least, other.least)
+        return replace(merged, least=least, largest=np.maximum(self.largest, other.largest))
 
 
 def fit_moments(table, sample_weight):

@@ -170,18 +170,21 @@ def first_training(settings, data, network, scaling, rng, resume=None):
         adapt_damping=settings.damping != 0,
         metric=damping_metric(data, network),
     )
+    size = auto_batch_size(data.targets.shape[1])
     if resume is not None:
-        if settings.alpha is None:
-            training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
         if settings.damping == resume.first_damping:
             training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
         training.loss_function = resume.loss_function
-        return training
-    size = auto_batch_size(data.targets.shape[1])
-    if training.loss_function.needs_threshold:
+    elif training.loss_function.needs_threshold:
         threshold = choose_threshold(training, data, batch_size=size)
         training.loss_function = replace(training.loss_function, threshold=threshold)
-    if settings.alpha is None and settings.batch_size is None:
+    if settings.alpha is not None:
+        return training
+    if resume is not None and resume.alpha_is_chosen:
+        training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
+    elif resume is not None or settings.batch_size is None:
+        # What goes on, or has no batches, cannot be searched along.
         training.alpha, training.column_penalty = choose_penalty(training, data, batch_size=size)
+    training.alpha_is_chosen = True
     return training

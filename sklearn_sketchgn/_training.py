@@ -55,7 +55,8 @@ class Training:
     it at the next rejection; ``previous_step`` is the last unscaled minimiser of the batch phase,
     ``metric`` that of the damping there, None for the plain norm, and ``first_damping`` the damping
     that was asked for, None for "auto". ``column_penalty`` is what
-    alpha is multiplied by for the hidden weights of every column of the rows, None for 1.
+    alpha is multiplied by for the hidden weights of every column of the rows, None for 1;
+    ``alpha_is_chosen`` tells whether rows have chosen both.
     """
 
     network: Network
@@ -75,6 +76,7 @@ class Training:
     previous_step: np.ndarray | None = None
     metric: Any = None
     column_penalty: np.ndarray | None = None
+    alpha_is_chosen: bool = False
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
 
     def fresh(self, network, alpha):

@@ -218,18 +218,20 @@ def order_matters(X):
 
 def holds_too_much(X, batch_size, n_inputs):
     """Return whether too many rows are to be in memory of a table that was not put there."""
-    return batch_size is None and not in_memory(X) and X.shape[0] * (n_inputs + 1) > HELD_NUMBERS
+    at_once = batch_size is None or (batch_size != "auto" and batch_size >= X.shape[0])
+    return at_once and not in_memory(X) and X.shape[0] * (n_inputs + 1) > HELD_NUMBERS
 
 
 def check_all_rows(X, batch_size, n_inputs=None):
     """Raise ValueError if all rows are to be in memory of a table that was not put there."""
     n_inputs = n_inputs or X.shape[1]
     if holds_too_much(X, batch_size, n_inputs):
+        size = 8e-6 * X.shape[0] * (n_inputs + 1)
         raise ValueError(
-            "batch_size=None takes every step on all rows, which are standardised in memory for "
-            f"it: {8e-6 * X.shape[0] * (n_inputs + 1):.0f} MB for this X of shape {X.shape}, where "
-            f"a sparse or memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set "
-            "`batch_size`, or pass a dense array in memory"
+            f"batch_size={batch_size} takes every step on all rows, which are standardised in "
+            f"memory for it: {size:.0f} MB for this X of shape {X.shape}, where a sparse or "
+            f"memory-mapped X may take up to {8e-6 * HELD_NUMBERS:.0f} MB. Set `batch_size` to "
+            "fewer rows, or pass a dense array in memory"
             f"{'.' if n_inputs == X.shape[1] else ', or set encoding=None.'}"
         )
 

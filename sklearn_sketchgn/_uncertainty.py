@@ -16,7 +16,6 @@ import numpy as np
 
 from ._blas import product
 from ._losses import LOSSES
-from ._network import Network
 from ._posterior import BLOCK, leverage_at
 from ._scaling import Scaling
 from ._tangent_kernel import TangentKernel
@@ -71,9 +70,7 @@ class Uncertainty:
 
     def standard_deviation(self, X, predicted, coefs, intercepts):
         """Return the standard deviation for raw inputs in the units of y, shape (n, n_outputs)."""
-        nothing = np.empty((0, 0))
-        like = Network(nothing, nothing, nothing, self.train_output)
-        network = self.scaling.unfold(like, coefs, intercepts)
+        network = self.scaling.unfold(coefs, intercepts, train_output=self.train_output)
         kernel = TangentKernel.of(network, self.n_members)
         loss = LOSSES[self.loss]()
         out = np.empty((X.shape[0], len(self.noise)))

@@ -64,16 +64,23 @@ def check_labels(groups, n_samples):
             f"`groups` has shape {labels.shape}; expected ({n_samples},), one label for each row."
         )
     missing = np.array(missing, dtype=bool)
-    if labels.dtype.kind == "O":
-        missing |= [label is None for label in labels]
-    elif labels.dtype.kind in "mM":
-        missing |= np.isnat(labels)
-    # Numbers that are none are not equal to themselves. A missing one may not compare at all.
-    rest = labels[~missing]
-    n_missing = n_samples - len(rest) + int(np.count_nonzero(rest != rest))
+    # Of a list, too, the array may be one of strings, with "nan" among them.
+    given = labels if hasattr(groups, "dtype") else np.asarray(groups, dtype=object)
+    if given.dtype.kind == "O":
+        missing |= [_is_missing(label) for label in given]
+    else:
+        missing |= given != given  # as numbers and times that are none
+    n_missing = int(np.count_nonzero(missing))
     if n_missing:
         raise ValueError(f"`groups` has {n_missing} missing labels; expected one for each row.")
     return labels
+
+
+def _is_missing(label):
+    try:
+        return label is None or bool(label != label)
+    except TypeError:  # pandas.NA does not say
+        return True
 
 
 def numbered(labels, rows="rows of positive weight"):
@@ -98,6 +105,11 @@ def _float64_targets(y):
         raise TypeError(
             f"Sparse y is not supported; got a {type(y).__name__} of shape {y.shape}, expected a "
             "dense array. Use y.toarray()."
+        )
+    if y.dtype.kind in "mM":  # which would be taken for nanoseconds or days
+        raise ValueError(
+            f"y holds times: got an array of dtype {y.dtype}; expected numbers, such as days since "
+            "a date."
         )
     with np.errstate(over="ignore"):  # of long doubles
         targets = np.asarray(y, dtype=np.float64)

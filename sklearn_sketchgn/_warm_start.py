@@ -7,7 +7,7 @@ import numpy as np
 from ._scaling import input_scale
 
 
-def check_resume(resume, settings, n_features, n_outputs):
+def check_resume(resume, settings, n_outputs):
     """Raise ValueError unless a fit can go on from the (scaling, trainings) of the last one."""
     scaling, trainings = resume
     network = trainings[0].network
@@ -15,7 +15,6 @@ def check_resume(resume, settings, n_features, n_outputs):
     expected = (
         settings.n_members,
         settings.width,
-        n_features,
         n_outputs,
         settings.train_output,
         settings.loss_function.name,
@@ -24,7 +23,6 @@ def check_resume(resume, settings, n_features, n_outputs):
     found = (
         len(trainings),
         len(network.hidden),
-        len(scaling.x_mean),
         len(scaling.y_mean),
         network.train_output,
         trainings[0].loss_function.name,
@@ -32,10 +30,25 @@ def check_resume(resume, settings, n_features, n_outputs):
     )
     if found != expected:
         raise ValueError(
-            "warm_start=True cannot continue the last fit: (n_members, width, n_features, "
-            f"n_outputs, train_output, loss, encoding) was {found} and is {expected}. "
-            "Set warm_start=False."
+            "warm_start=True cannot continue the last fit: (n_members, width, n_outputs, "
+            f"train_output, loss, encoding) was {found} and is {expected}. Set warm_start=False."
         )
+
+
+def check_not_lost(estimator):
+    """Raise ValueError if a fit is to go on from one whose state was not pickled."""
+    stream = getattr(estimator, "_stream", None)
+    if estimator.warm_start and stream is not None and stream.folded:
+        raise ValueError(
+            "warm_start=True cannot continue the last fit: the estimator was pickled or copied "
+            "with warm_start=False, and without what a fit goes on from. Set warm_start=True "
+            "before it is, or set warm_start=False."
+        )
+
+
+def varies_late(before, now):
+    """Return which columns vary by these moments that did not by those before."""
+    return (before.deviation == 0) & (now.deviation > 0)
 
 
 def with_late_columns(scaling, trainings, x_moments):
@@ -58,11 +71,7 @@ def with_late_columns(scaling, trainings, x_moments):
 
 
 def _without_columns(training, columns):
-    late = np.flatnonzero(columns)
-    hidden, penalty = training.network.hidden.copy(), training.column_penalty
-    hidden[:, late] = 0
-    if penalty is not None:
-        penalty = penalty.copy()
-        penalty[late] = 1.0
+    hidden = training.network.hidden.copy()
+    hidden[:, np.flatnonzero(columns)] = 0
     network = replace(training.network, hidden=hidden)
-    return replace(training, network=network, column_penalty=penalty, previous_step=None)
+    return replace(training, network=network, previous_step=None)

@@ -169,7 +169,7 @@ def fit_scaling(X, y, sample_weight, *, scale_inputs=True):
 
 
 def arrays_of(scaling):
-    """Return the arrays of a scaling without ramps by their names."""
+    """Return the arrays of a scaling without ramps and bounds by their names."""
     arrays = dict(vars(scaling))
-    assert arrays.pop("ramps") is None
+    assert arrays.pop("ramps") is arrays.pop("bounds") is None
     return arrays

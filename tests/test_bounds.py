@@ -117,15 +117,36 @@ def test_the_range_is_that_of_rows_with_weight(rng, container):
     np.testing.assert_allclose(model.target_bounds_, again.target_bounds_, rtol=1e-12)
 
 
-def test_held_out_rows_were_seen(rng):
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("unknown", [1e6, -1e30, -3.4e38])
+def test_held_out_rows_are_judged_as_they_are_predicted(unknown, container, rng):
     X, y = table(rng)
-    X_val, y_val = X[:20] + [100.0, 0, 0, 0], y[:20] + 100
-    model = quick().fit(X, y, X_val=X_val, y_val=y_val)
-    assert model.input_bounds_[1, 0] == pytest.approx(a_fifth_beyond(np.vstack([X, X_val]))[1][0])
-    both = a_fifth_beyond(np.concatenate([y, y_val]))
-    np.testing.assert_allclose(model.target_bounds_.ravel(), both)
-    stopped = quick(early_stopping=True).fit(X, y)
-    np.testing.assert_allclose(stopped.target_bounds_, quick().fit(X, y).target_bounds_)
+    X_val, y_val = X[:40].copy(), y[:40]
+    X_val[0, 0] = unknown
+    model = quick().fit(X, y, X_val=container(X_val), y_val=y_val)
+    np.testing.assert_allclose(model.input_bounds_, a_fifth_beyond(X))
+    losses = model.validation_loss_curve_
+    assert min(losses) < 0.3 * losses[0] and model.diagnosis_ == []
+    # A target of the same range: the row costs no more than the others.
+    error = np.mean((model.predict(X_val) - y_val) ** 2) / 2
+    assert min(losses) == pytest.approx(error, rel=1e-3)
+
+
+def test_a_value_out_of_range_that_is_held_out_costs_no_fit(rng):
+    X, y = table(rng)
+    X[7, 0] = 999_999
+    scores = [
+        quick(early_stopping=True, random_state=seed).fit(X, y).score(X[8:], y[8:])
+        for seed in range(20)
+    ]
+    assert min(scores) > max(scores) - 0.3
+
+
+def test_held_out_rows_that_no_network_suits_are_told_of(rng):
+    X, y = table(rng)
+    model = quick().fit(X, y, X_val=X, y_val=-y)
+    assert "no network erred less on the held-out rows" in model.diagnosis_[0]
+    np.testing.assert_allclose(model.predict(X), y.mean())
 
 
 def test_warm_starts_remember_the_range_of_their_first_rows(rng):

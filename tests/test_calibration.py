@@ -6,7 +6,6 @@ from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SketchGNRegressor, _calibration, _posterior
 from sklearn_sketchgn._error_scale import fit_error_scale
-from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._tangent_kernel import TangentKernel
 
 
@@ -53,8 +52,27 @@ def test_the_correction_is_the_fitted_one(monkeypatch):
     X, y = load_diabetes(return_X_y=True, scaled=False)
     model = SketchGNRegressor(width=8, max_iter=60, alpha=0.1, random_state=0).fit(X, y)
     state, (rows, expected) = model._uncertainty, judged
-    like = Network(np.empty((0, 0)), np.empty((0, 0)), np.empty(0))
-    network = state.scaling.unfold(like, model.coefs_, model.intercepts_)
+    network = state.scaling.unfold(model.coefs_, model.intercepts_)
     coordinates = TangentKernel.of(network)(rows, state.inducing) @ state.projection
     np.testing.assert_allclose(coordinates @ state.log_weights, expected, atol=1e-8)
     assert np.ptp(expected) > 0.01
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "there was not enough memory to estimate one"),
+        (np.linalg.LinAlgError("no digits"), r"a factorisation failed .* \(no digits\)"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_fit_is_not_lost_for_want_of_a_standard_deviation(error, reason, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(_calibration, "_fit", fail)
+    X, y = load_diabetes(return_X_y=True)
+    model = SketchGNRegressor(8, max_iter=60, alpha=0.1, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.3
+    with pytest.raises(ValueError, match=f"no standard deviation, because {reason}"):
+        model.predict(X, return_std=True)

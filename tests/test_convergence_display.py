@@ -131,3 +131,8 @@ def test_what_cannot_be_shown(diabetes):
 def test_matplotlib_is_imported_for_plotting_only():
     code = "import sys, sklearn_sketchgn; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_losses_are_labelled_as_they_were_fitted(diabetes):
+    model = fitted(diabetes, max_iter=5, loss="huber").set_params(loss="poisson")
+    assert "oisson" not in ConvergenceDisplay.from_estimator(model).ax_.get_ylabel()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SketchGNRegressor, _diagnosis, _tables
@@ -106,3 +107,13 @@ def test_one_wrong_entry_of_a_few_hundred_is_named(typed, rng):
     X[7, 1] = typed
     model = SketchGNRegressor(width=8, max_iter=5, alpha=1.0).fit(X, X[:, 0])
     assert any(sentence.startswith("column 1 has a value 17 ") for sentence in model.diagnosis_)
+
+
+@pytest.mark.parametrize("encoding", ["auto", None])
+def test_auto_says_why_there_are_no_ramps(encoding, rng):
+    X = rng.standard_normal((60, 3))
+    found = quick(encoding=encoding).fit(sp.csr_array(X), X[:, 0]).diagnosis_
+    expected = [
+        "encoding='auto' went without ramps, which are for dense tables of up to 939 columns"
+    ]
+    assert found == (expected if encoding else [])

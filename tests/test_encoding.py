@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _encoding
 from sklearn_sketchgn._encoding import HEIGHT, INTERVALS, place_ramps
@@ -178,7 +179,7 @@ def test_folded_layers_predict_what_the_network_does(n_outputs, units, table, rn
     for coef, intercept in zip(coefs[:-1], intercepts[:-1], strict=True):
         values = np.maximum(values @ coef + intercept, 0)
     np.testing.assert_allclose(values @ coefs[-1] + intercepts[-1], expected, rtol=1e-11)
-    again = scaling.unfold(network, coefs, intercepts)
+    again = scaling.unfold(coefs, intercepts)
     # A column by itself: what rounding leaves of one must not reach the next, in other units.
     used = np.delete(np.arange(shape[1]), 3)  # a constant column has no weights
     np.testing.assert_allclose(again.hidden[:, used], network.hidden[:, used], atol=1e-11)
@@ -270,7 +271,7 @@ def test_sparse_tables_have_no_ramps(table):
 
 def test_very_wide_tables_have_no_ramps(table, monkeypatch):
     X, y = table
-    monkeypatch.setattr(_encoding, "_MOST_WEIGHTS", 19 * 3**2)
+    monkeypatch.setattr(_encoding, "MOST_COLUMNS", 3)
     with pytest.raises(ValueError, match=r"up to 3 columns, .* got X of shape \(300, 4\)"):
         quick(encoding="piecewise").fit(X, y)
     assert len(quick(encoding="auto").fit(X, y).coefs_) == 2
@@ -293,12 +294,15 @@ def test_all_rows_of_a_file_must_fit_in_memory_with_their_ramps(table, monkeypat
     mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
     monkeypatch.setattr("sklearn_sketchgn._training_data.HELD_NUMBERS", 3 * X.size)
     model = quick(encoding="piecewise", batch_size=None, tol=0.1)
-    with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
-        model.fit(mapped, y)
+    for all_rows in (None, len(X)):
+        model.set_params(batch_size=all_rows)
+        with pytest.raises(ValueError, match=f"batch_size={all_rows} takes .*or set encoding=None"):
+            model.fit(mapped, y)
+    model.set_params(batch_size=None)
     monkeypatch.setattr("sklearn_sketchgn._encoding_choice._pay", None)  # no probe would matter
     for encoding in ("auto", None):
         assert len(model.set_params(encoding=encoding).fit(mapped, y).coefs_) == 2
-    model.set_params(encoding="piecewise", warm_start=True, batch_size=50).fit(X, y)
+    model = clone(model).set_params(encoding="piecewise", warm_start=True, batch_size=50).fit(X, y)
     with pytest.raises(ValueError, match="on all rows.*or set encoding=None"):
         model.set_params(batch_size=None).fit(mapped, y)
     with pytest.raises(TypeError, match="Sparse X is not supported"):

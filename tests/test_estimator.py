@@ -555,6 +555,10 @@ def bad_data(X, y):
         "no columns": ((X[:, :0], y), r"Found array with 0 feature"),
         "no y": ((X, None), "requires y to be passed"),
         "words": ((X, np.array(["a"] * n)), "could not convert string to float"),
+        "dates": (
+            (X, np.full(n, np.datetime64("2026-01-01"))),
+            r"y holds times: .*datetime64\[D\]",
+        ),
         "negative weight": ((X, y, with_entry(weight, -1.0)), "Negative values.*sample_weight"),
         "weights of zero": ((X, y, 0 * weight), "[Ss]ample.weight.*zero"),
         "nan weight": ((X, y, with_entry(weight, np.nan)), "sample_weight contains NaN"),

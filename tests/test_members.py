@@ -117,3 +117,9 @@ def test_fits_that_overlap_leave_blas_its_threads():
         second.__exit__(None, None, None)
         assert threads() == before
         assert set(before) == {2}
+
+
+def test_members_without_a_penalty_have_none_on_average(rng):
+    X = rng.standard_normal((60, 2))
+    model = SketchGNRegressor(8, n_members=2, alpha=0, max_iter=5, random_state=0).fit(X, X[:, 0])
+    assert model.alpha_ == 0

@@ -11,10 +11,9 @@ def test_every_mutant_has_its_place_in_the_package():
     assert mutants.misplaced() == []
 
 
-def test_the_documentation_lists_every_mutant():
-    page = " ".join(PAGE.read_text("utf-8").split())
-    assert f"{len(mutants.MUTANTS)} small changes" in page
-    assert [mutant.name for mutant in mutants.MUTANTS if mutant.name not in page] == []
+def test_the_documentation_counts_the_mutants():
+    assert f"{len(mutants.MUTANTS)} small faults" in PAGE.read_text("utf-8")
+    assert len({mutant.name for mutant in mutants.MUTANTS}) == len(mutants.MUTANTS)
 
 
 @pytest.mark.long

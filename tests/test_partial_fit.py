@@ -92,7 +92,7 @@ def test_momentum_keeps_its_meaning_when_the_scaling_moves(rng):
     step = 0.1 * rng.standard_normal(network.n_parameters)
     # What the step does to the folded weights, in the new units.
     ends = [network, network.with_parameters(network.parameters() + step)]
-    start, end = (after.unfold(network, *before.fold(point)).parameters() for point in ends)
+    start, end = (after.unfold(*before.fold(point)).parameters() for point in ends)
     np.testing.assert_allclose(
         _partial_fit._moved_step(step, network, before, after), end - start, atol=1e-12
     )

@@ -71,7 +71,7 @@ def test_the_stamp_is_in_the_pickle_and_not_in_the_estimator():
         "format": STATE_FORMAT,
     }
     for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
-        assert vars(again).keys() == vars(fitted).keys()
+        assert vars(again).keys() == vars(fitted).keys() - {"_resume"}
         np.testing.assert_array_equal(again.predict(table()[0]), fitted.predict(table()[0]))
 
 

@@ -37,7 +37,8 @@ def test_a_search_that_ends_early_leaves_less_work():
 
 @pytest.mark.parametrize("validation", [False, True])
 def test_columns_line_up_and_show_the_state(validation, rng, capsys):
-    X, y = rng.standard_normal((600, 3)), rng.standard_normal(600)
+    X = rng.standard_normal((600, 3))
+    y = X[:, 0] + rng.standard_normal(600)
     held_out = {"X_val": X[:50], "y_val": y[:50]} if validation else {}
     model = SketchGNRegressor(
         width=8, solver="cg", alpha=1.0, max_iter=20, n_members=2, random_state=0, verbose=1

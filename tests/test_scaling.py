@@ -204,7 +204,7 @@ def test_unfolding_is_the_inverse_of_folding(train_output, rng):
     X, y = table(rng)
     scaling = cases.fit_scaling(X, y, np.ones(50), scale_inputs=train_output)
     network = random_network(4, 2, rng, train_output=train_output)
-    again = scaling.unfold(network, *scaling.fold(network))
+    again = scaling.unfold(*scaling.fold(network), train_output=network.train_output)
     np.testing.assert_allclose(again.hidden, network.hidden, rtol=1e-10)
     np.testing.assert_allclose(again.output, network.output, rtol=1e-12)
     np.testing.assert_allclose(again.intercept, network.intercept, atol=1e-12)

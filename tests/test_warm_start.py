@@ -1,7 +1,11 @@
 """Fits that go on from an earlier one."""
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _warm_start
 from sklearn_sketchgn._jacobian import Jacobian
@@ -73,3 +77,66 @@ def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, table):
     with pytest.raises(ValueError, match=rf"cannot continue the last fit.*was \(.*{found}.*\) and"):
         model.fit(X, y)
     np.testing.assert_array_equal(model.predict(X), before)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_fit_to_a_constant_target_is_nothing_to_go_on_from(n_outputs, table):
+    X, y = table
+    targets = np.column_stack([1e6 * y, X[:, 1]])[:, :n_outputs]
+    constant = targets.copy()
+    constant[:, 0] = 7.0
+    model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0)
+    expected = clone(model).fit(X, targets)
+    found = model.fit(X, constant).fit(X, targets)
+    assert found.alpha_ == expected.alpha_
+    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+
+
+def test_it_may_be_decided_after_the_first_fit(table):
+    X, y = table
+    first = SketchGNRegressor(16, max_iter=60, alpha=0.1, random_state=0)
+    then = clone(first).fit(X, y).set_params(warm_start=True, max_iter=1).fit(X, y)
+    assert then.score(X, y) > first.fit(X, y).score(X, y) - 0.05
+    assert first.fit(X, y).n_iter_ == 60  # and is not what a fit does by itself
+
+
+@pytest.mark.parametrize("first", ["stream", "number"])
+def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, table):
+    X, y = table
+    model = SketchGNRegressor(16, max_iter=60, warm_start=True, random_state=0)
+    if first == "stream":
+        for start in (0, 20, 40):
+            model.partial_fit(X[start : start + 20], y[start : start + 20])
+        assert model.alpha_ == 0.3
+    else:
+        model.set_params(alpha=0.3).fit(X, y).set_params(alpha="auto")
+    alpha = model.fit(X, y).alpha_
+    assert alpha < 0.2
+    assert np.ptp(model.column_penalty_) > 0
+    assert model.fit(X, y).alpha_ == alpha  # and once only
+
+
+def test_columns_are_those_of_the_first_fit(table):
+    pandas = pytest.importorskip("pandas")
+    X, y = table
+    frame = pandas.DataFrame(X, columns=["a", "b"])
+    model = SketchGNRegressor(8, max_iter=5, warm_start=True, random_state=0).fit(frame, y)
+    for other in (frame[["b", "a"]], frame.rename(columns={"a": "c"})):
+        with pytest.raises(ValueError, match="The feature names should match"):
+            model.fit(other, y)
+    with pytest.raises(ValueError, match="X has 3 features, but SketchGNRegressor is expecting 2"):
+        clone(model).fit(X, y).fit(np.column_stack([X, y]), y)
+    model.set_params(warm_start=False).fit(frame.rename(columns={"a": "c"}), y)
+    assert list(model.feature_names_in_) == ["c", "b"]
+
+
+def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(table):
+    X, y = table
+    model = SketchGNRegressor(8, max_iter=5, alpha=0.1, random_state=0).fit(X, y)
+    for copy in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
+        assert not hasattr(copy, "_resume") and hasattr(model, "_resume")
+        with pytest.raises(ValueError, match="pickled or copied with warm_start=False"):
+            copy.set_params(warm_start=True).fit(X, y)
+        assert copy.set_params(warm_start=False).fit(X, y).n_iter_ == 5
+    again = pickle.loads(pickle.dumps(model.set_params(warm_start=True)))
+    np.testing.assert_array_equal(again.fit(X, y).predict(X), model.fit(X, y).predict(X))

@@ -323,7 +323,8 @@ class DaskSketchGNRegressor(SketchGNRegressor):
                 "early_stopping=True needs X_val and y_val: rows on a cluster are not held out."
             )
         blocks = _inputs.raw_blocks(client, X, y, sample_weight, groups)
-        validate_data(self, _inputs.example_of(X), skip_check_array=True, reset=True)
+        reset = not self._goes_on()
+        validate_data(self, _inputs.example_of(X), skip_check_array=True, reset=reset)
         flat, n_outputs = y.ndim == 1, 1 if y.ndim == 1 else y.shape[1]
         loss_function = settings.loss_function
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
@@ -337,7 +338,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         size = min(self.sample_size, raw.n_rows) if distributed else raw.n_rows
         entropy = rng.bit_generator.seed_seq.entropy
         samples = raw.sample(size, [entropy, _SAMPLE_KEY])
-        scaling, resume = self._resumed(settings, raw.x, n_outputs)
+        scaling, resume = self._resumed(settings, raw.x, raw.y)
         if resume:
             moments = going_on_from(self._stream, raw.x, raw.y)
         else:
