@@ -15,7 +15,8 @@ own strategies; what they cost is another matter.
 # --------
 #
 # ``draw`` returns a matrix, or anything with ``shape`` and ``@``, of shape
-# ``(sketch_size, n_rows)``. Two rules: all randomness comes from ``rng``, and :math:`E[S^T S] = I`.
+# ``(sketch_size, n_rows)``. Three rules: all randomness comes from ``rng``,
+# :math:`E[S^T S] = I`, and the matrix may be multiplied several times.
 # Each row of this one picks one entry with probability ``1 / n_rows``, hence the scale.
 
 import warnings
