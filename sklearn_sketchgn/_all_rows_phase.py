@@ -9,7 +9,7 @@ from ._blas import norm
 _LARGEST_GROWTH = 2.0**20
 
 
-def run_all_rows(training, data, *, n_steps, tol, after_step):
+def run_all_rows(training, data, *, n_steps, tol, after_step=None):
     """Take up to ``n_steps`` steps on all rows with adaptive damping (Nielsen's rule).
 
     A step is accepted when the objective falls; the damping then shrinks by
@@ -28,7 +28,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
     tol : float
         Ends the phase when an accepted step lowers the objective by less than ``tol`` times
         itself, or when the gradient's norm falls below ``tol`` times its first value.
-    after_step : callable
+    after_step : callable or None, default=None
         Called after every accepted step with the loss; True ends the phase.
 
     Returns
@@ -72,7 +72,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step):
             continue
         training.network = trial
         problem = training.subproblem(data)
-        if after_step(training.mean_loss(problem.squares(), weight)):
+        if after_step and after_step(training.mean_loss(problem.squares(), weight)):
             return "early stopping"
         if norm(problem.gradient()) <= tol * first_gradient:
             return "gradient"

@@ -14,7 +14,7 @@ STEP_LENGTH = 0.3
 _BLOW_UP, _HALVINGS = 1.5, 6
 
 
-def run_batches(training, data, *, n_steps, batch_size, after_epoch, last_length=0.0):
+def run_batches(training, data, *, n_steps, batch_size, after_epoch=None, last_length=0.0):
     """Take ``n_steps`` minibatch steps of one network; see :func:`run_groups`."""
     return run_groups(
         [training],
@@ -27,7 +27,7 @@ def run_batches(training, data, *, n_steps, batch_size, after_epoch, last_length
 
 
 def run_groups(
-    trainings, tables, *, n_steps, batch_size, after_epoch, last_length=0.0, search=None
+    trainings, tables, *, n_steps, batch_size, after_epoch=None, last_length=0.0, search=None
 ):
     """Take ``n_steps`` minibatch steps  theta += lr_t p,  lr_t falling linearly from 0.3.
 
@@ -43,7 +43,7 @@ def run_groups(
         The training rows of each.
     n_steps, batch_size : int
         Number of steps of each network; upper bound of the rows in a batch.
-    after_epoch : callable
+    after_epoch : callable or None, default=None
         Called after every epoch with the mean loss of its batches, each before its step; True ends
         the phase.
     last_length : float, default=0.0
@@ -73,7 +73,7 @@ def run_groups(
             step += 1
             if search is not None and step % search.interval == 0:
                 search.adjust()
-        if after_epoch(float(np.mean(values))):
+        if after_epoch and after_epoch(float(np.mean(values))):
             return True
     return False
 

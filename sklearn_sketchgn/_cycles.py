@@ -7,7 +7,7 @@ network about as good as its penalty lets it become. The next cycle begins again
 from math import isfinite
 
 from ._batch_phase import STEP_LENGTH, run_groups
-from ._network import initialise, initialise_paper
+from ._network import initialise
 from ._penalty import PenaltySearch
 from ._plan import CYCLE_STEPS
 from ._training import AUTO_DAMPING
@@ -31,7 +31,9 @@ _LAST_SHARE = 0.1
 _PROBE_WIDTH, _PROBE_CYCLES = 256, 3
 
 
-def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, follow_noise=False):
+def search_penalty(
+    search, *, batch_size, n_cycles, cycle_steps, after_epoch=None, follow_noise=False
+):
     """Train the groups in cycles, and go on to smaller penalties while the judges gain.
 
     In the first cycle the search moves alpha. Every later one starts from the best so far, with a
@@ -47,7 +49,7 @@ def search_penalty(search, *, batch_size, n_cycles, cycle_steps, after_epoch, fo
         what suits these networks.
     batch_size, n_cycles, cycle_steps : int
         Upper bounds of the rows of a batch and of the cycles, and the steps of one.
-    after_epoch : callable
+    after_epoch : callable or None, default=None
         See :func:`run_groups`.
     follow_noise : bool, default=False
         Whether the damping falls, from the second cycle on, where the judges see little error.
@@ -113,10 +115,10 @@ def probe(training, data, *, batch_size, n_cycles, held_out=None):
         See :class:`PenaltySearch`.
     """
     network = training.network
-    make = initialise if network.train_output else initialise_paper
     width = min(len(network.hidden), _PROBE_WIDTH)
     rng = training.rng.spawn(1)[0]
-    start = make(width, data.rows.shape[1], network.output.shape[1], rng)
+    shape = (width, data.rows.shape[1], network.output.shape[1])
+    start = initialise(*shape, rng, train_output=network.train_output)
     fresh = training.fresh(start.astype(data.rows.dtype), 0.0)
     fresh.rng = rng
     search = PenaltySearch(fresh, data, CYCLE_STEPS, held_out)
@@ -125,7 +127,6 @@ def probe(training, data, *, batch_size, n_cycles, held_out=None):
         batch_size=batch_size,
         n_cycles=n_cycles,
         cycle_steps=CYCLE_STEPS,
-        after_epoch=lambda _: False,
     )
     return search
 

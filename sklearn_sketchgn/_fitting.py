@@ -6,10 +6,9 @@ import numpy as np
 
 from ._calibration import fit_uncertainty
 from ._members import train_members
-from ._network import initialise, initialise_paper
+from ._network import initialise
 from ._plan import auto_batch_size, count_groups
 from ._training_data import training_data
-from .solvers import Auto, Direct
 
 
 def fit_members(
@@ -90,7 +89,7 @@ def with_batch_size(settings, samples, scaling, resume):
     eliminates = (
         settings.train_output
         and settings.loss_function.outputs_alike
-        and isinstance(settings.solver, (Auto, Direct))
+        and getattr(settings.solver, "eliminates_outputs", False)
         and not settings.alpha == settings.damping == 0  # without a ridge
     )
     hidden = (settings.width // n_groups, scaling.n_inputs + 1) if eliminates else None
@@ -124,12 +123,15 @@ def first_networks(settings, data, rng, resume):
             (training.network.astype(dtype), training, member)
             for training, member in zip(resume, generators, strict=True)
         ]
-    make = initialise if settings.train_output else initialise_paper
     shape = (settings.width, data.rows.shape[1], data.targets.shape[1])
     try:
-        return [(make(*shape, member).astype(dtype), None, member) for member in generators]
+        networks = [
+            initialise(*shape, member, train_output=settings.train_output).astype(dtype)
+            for member in generators
+        ]
     except MemoryError as error:
         raise MemoryError(
             f"There is not enough memory for {n_members} network(s) of {settings.width} neurons; "
             "lower `width` or `n_members`."
         ) from error
+    return [(network, None, member) for network, member in zip(networks, generators, strict=True)]

@@ -122,7 +122,7 @@ class Network:
         return jacobian, (values - targets).T.ravel()
 
 
-def initialise(width, n_features, n_outputs, rng):
+def initialise(width, n_features, n_outputs, rng, *, train_output=True):
     """Return a small balanced network whose neurons cancel in pairs, so that f starts at 0.
 
     W[r] is uniform on the sphere and |a| constant, both of size ``0.3 * width ** (-1/4)``; the
@@ -139,7 +139,11 @@ def initialise(width, n_features, n_outputs, rng):
         Number of outputs k; each draws its own signs.
     rng : numpy.random.Generator
         Source of the weights.
+    train_output : bool, default=True
+        False is the paper's network instead, see :func:`initialise_paper`.
     """
+    if not train_output:
+        return initialise_paper(width, n_features, n_outputs, rng)
     half = width // 2
     scale = INITIAL_SCALE * width**-0.25
     directions = rng.standard_normal((half + width % 2, n_features))

@@ -16,7 +16,7 @@ from ._batch_phase import run_groups
 from ._folds import even_places
 from ._groups import mean_network, separate
 from ._members import run_members
-from ._network import initialise, initialise_paper
+from ._network import initialise
 
 # Share of the rows that are held out.
 _HELD_OUT = 0.2
@@ -80,22 +80,21 @@ def _repeat(outcome, kept, batch_size, rng):
     n_steps = ceil(_STEPS * len(outcome.training.history["damping"]))
     if batch_size is None:
         (again,) = groups
-        run_all_rows(again, kept, n_steps=n_steps, tol=0.0, after_step=lambda _: False)
+        run_all_rows(again, kept, n_steps=n_steps, tol=0.0)
     else:
         run_groups(
             groups,
             [kept] * len(groups),
             n_steps=n_steps,
             batch_size=batch_size,
-            after_epoch=lambda _: False,
         )
     return mean_network([group.network for group in groups])
 
 
 def _start(training, final, rng):
     """Return where a group starts: between what it has learnt and fresh weights."""
-    make = initialise if final.train_output else initialise_paper
-    fresh = make(len(final.hidden), final.hidden.shape[1], final.output.shape[1], rng)
+    shape = (*final.hidden.shape, final.output.shape[1])
+    fresh = initialise(*shape, rng, train_output=final.train_output)
     start = _MEMORY * final.parameters() + (1 - _MEMORY) * fresh.parameters()
     network = final.with_parameters(start.astype(final.hidden.dtype))
     damping = _damping(training.history)

@@ -72,5 +72,5 @@ def _residuals(training, kept, judges, batch_size):
     width = min(len(training.network.hidden), _WIDTH)
     start = initialise(width, kept.rows.shape[1], kept.targets.shape[1], training.rng)
     pilot = training.fresh(start.astype(kept.rows.dtype), training.alpha)
-    run_batches(pilot, kept, n_steps=_STEPS, batch_size=batch_size, after_epoch=lambda *_: False)
+    run_batches(pilot, kept, n_steps=_STEPS, batch_size=batch_size)
     return judges.unweighted(pilot.network.evaluate(judges.rows) - judges.targets)

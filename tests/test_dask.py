@@ -361,6 +361,16 @@ def test_bad_dataframes_are_named_before_any_work(client):
         model.fit(lazy[["a"]], other)
 
 
+def test_a_solver_must_say_that_it_is_fit_for_a_cluster(client, table):
+    class Own(Direct):
+        distributed = False
+
+    X, y = (collection(array) for array in table[:2])
+    model = DaskSketchGNRegressor(**FEW, solver=Own(), client=client)
+    with pytest.raises(TypeError, match=r"solver=Own\(\) does not say .* `distributed = True`"):
+        model.fit(X, y)
+
+
 def test_a_client_that_is_gone(client):
     with Client(client.cluster, set_as_default=False) as gone:
         pass

@@ -33,8 +33,8 @@ def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, tab
     X, y = table
     drawn = []
 
-    def noted(*args):
-        drawn.append(initialise(*args))
+    def noted(*args, **parameters):
+        drawn.append(initialise(*args, **parameters))
         return drawn[-1]
 
     initialise = _fitting.initialise
@@ -50,7 +50,7 @@ def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, tab
 
 
 def test_networks_too_large_for_memory_are_an_error_that_says_what_to_lower(table, monkeypatch):
-    def short_of_memory(*_):
+    def short_of_memory(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(_fitting, "initialise", short_of_memory)

@@ -69,7 +69,7 @@ def test_columns_may_be_permuted_with_the_initial_weights(parameters, diabetes, 
     model = quick(**{**parameters, "alpha": 1.0})
     expected = clone(model).fit(X, y).predict(X)
 
-    def permuted(width, n_features, n_outputs, generator):
+    def permuted(width, n_features, n_outputs, generator, *, train_output):
         network = initialise(width, n_features, n_outputs, generator)
         hidden = network.hidden[:, [*order, n_features - 1]]
         return Network(hidden, network.output, network.intercept)
@@ -85,7 +85,7 @@ def test_a_column_of_zeros_changes_nothing_but_the_start(parameters, diabetes, m
     model = quick(**{**parameters, "alpha": 1.0})
     expected = clone(model).fit(X, y).predict(X)
 
-    def widened(width, n_features, n_outputs, generator):
+    def widened(width, n_features, n_outputs, generator, *, train_output):
         network = initialise(width, n_features - 1, n_outputs, generator)
         hidden = np.insert(network.hidden, 3, 0.0, axis=1)
         return Network(hidden, network.output, network.intercept)

@@ -347,6 +347,13 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             scaling = loss_function.rescale_targets(scaling, samples.y, samples.weight)
         whole = None
         if distributed:
+            if not getattr(settings.solver, "distributed", False):
+                raise TypeError(
+                    f"solver={settings.solver!r} does not say that it can solve for rows on a "
+                    "cluster. Set `distributed = True` in its class if the methods that "
+                    "docs/scaling.md lists are all that it needs of a Jacobian; or take "
+                    'solver="cg", or fit a sample by SketchGNRegressor.'
+                )
             whole = raw.table(loss_function.target_scaling(scaling))
         del raw, blocks  # the cluster may forget the raw rows
         callbacks = self._train_and_keep(

@@ -42,6 +42,9 @@ class Auto(Solver):
     'auto'
     """
 
+    eliminates_outputs = True
+    distributed = True
+
     def prepare(self, jacobian, *, sketch, rng, previous=None):
         """Prepare the cheaper of the two solvers; see :class:`Solver`."""
         before = None if previous is None else previous[1]

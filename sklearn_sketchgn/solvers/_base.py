@@ -47,6 +47,15 @@ class Solver(BaseEstimator, ABC):
     returned: :meth:`prepare` once for a Jacobian, :meth:`solve` once for every ridge and
     right-hand side. To add a solver, derive from this class and write these two methods.
 
+    Attributes
+    ----------
+    eliminates_outputs : bool, default=False
+        Whether it solves for several outputs at a cost that does not grow with their number, so
+        that ``batch_size="auto"`` takes larger batches.
+    distributed : bool, default=False
+        Whether it can solve for rows on a cluster, whose Jacobian has fewer methods;
+        docs/scaling.md says which.
+
     Examples
     --------
     Singular values of a matrix that is formed column by column: slow, and complete.
@@ -70,6 +79,9 @@ class Solver(BaseEstimator, ABC):
     >>> round(model.fit(X, X[:, 0]).score(X, X[:, 0]), 1)
     1.0
     """
+
+    eliminates_outputs = False
+    distributed = False
 
     @abstractmethod
     def prepare(self, jacobian, *, sketch, rng, previous=None):

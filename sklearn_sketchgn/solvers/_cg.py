@@ -78,6 +78,8 @@ class CG(Solver):
     CG(oversampling=8)
     """
 
+    distributed = True
+
     def __init__(self, tol=1e-10, max_iter=200, oversampling=4.0, refresh=30):
         self.tol = tol
         self.max_iter = max_iter

@@ -60,6 +60,9 @@ class Direct(Solver):
     Direct()
     """
 
+    eliminates_outputs = True
+    distributed = True
+
     def prepare(self, jacobian, *, sketch=None, rng=None, previous=None):
         """Form the exact matrix of the smaller side; see :class:`Solver`."""
         return Elimination(jacobian) if eliminates(jacobian) else form_exact(jacobian)
