@@ -6,9 +6,9 @@ import numpy as np
 
 from ._cycles import probe
 from ._encoding import can_be_encoded, check_can_be_encoded, place_ramps
-from ._fitting import first_networks, scaled_data, with_batch_size
+from ._fitting import first_networks, scaled_data, with_batch_size, with_threshold
 from ._folds import even_places
-from ._schedule import first_training
+from ._schedule import new_training
 from ._training_data import holds_too_much
 
 # Ramps must lower the loss of rows that the probes have not seen by this share.
@@ -39,17 +39,18 @@ def encoded(settings, samples, scaling, rng):
 def _pay(settings, samples, with_ramps, rng):
     """Return whether a probe with ramps errs so much less than one without."""
     settings = replace(settings, alpha=None, batch_size="auto", n_members=1)
-    losses, places, loss_function = [], None, None
+    losses, loss_function, places = [], None, None
     for scaling in (replace(with_ramps, ramps=None), with_ramps):
         chosen = with_batch_size(settings, samples, scaling, None)
         data, _ = scaled_data(chosen, samples, None, scaling)
-        network, _, generator = first_networks(chosen, data, _twin(rng), None)[0]
-        training = first_training(chosen, data, network, scaling, generator)
-        # Losses of other rows, or by another threshold, could not be compared.
-        places = places or even_places(data, _twin(rng), cells=True)
+        start = first_networks(chosen, data, _twin(rng), None)[0]
+        if not losses:  # Those by another threshold, or of other rows, could not be compared.
+            loss_function = with_threshold(chosen, data, scaling, start).loss_function
+            places = even_places(data, _twin(rng), cells=True)
         held_out = places, _twin(rng)
-        loss_function = loss_function or training.loss_function
-        training.loss_function = loss_function
+        chosen = replace(chosen, loss_function=loss_function)
+        network, _, generator = start
+        training = new_training(chosen, data, network, scaling, generator)
         # More cycles say the same (docs/design_notes.md).
         search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, held_out=held_out)
         losses.append(search.mean_loss())

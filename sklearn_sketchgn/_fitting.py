@@ -8,6 +8,8 @@ from ._calibration import fit_uncertainty
 from ._members import train_members
 from ._network import initialise
 from ._plan import auto_batch_size, count_groups
+from ._schedule import new_training
+from ._threshold import choose_threshold
 from ._training_data import training_data
 
 
@@ -49,7 +51,7 @@ def fit_members(
     Returns
     -------
     settings : Settings
-        With the size of the batches in place of "auto".
+        With the size of the batches in place of "auto", and the threshold of the loss.
     outcomes : list of Outcome
         One a member.
     uncertainty : Uncertainty or str
@@ -57,11 +59,14 @@ def fit_members(
     """
     settings = with_batch_size(settings, samples, scaling, resume)
     data, validation = scaled_data(settings, samples, held_out, scaling, bounds)
+    starts = first_networks(settings, data, rng, resume)
+    if resume is None:
+        settings = with_threshold(settings, data, scaling, starts[0])
     outcomes = train_members(
         settings,
         data,
         scaling,
-        first_networks(settings, data, rng, resume),
+        starts,
         validation=validation,
         n_jobs=settings.n_jobs,
         observers=observers,
@@ -95,6 +100,22 @@ def with_batch_size(settings, samples, scaling, resume):
     hidden = (settings.width // n_groups, scaling.n_inputs + 1) if eliminates else None
     size = auto_batch_size(n_outputs, n_samples, n_groups, hidden)
     return replace(settings, batch_size=size)
+
+
+def with_threshold(settings, data, scaling, start):
+    """Return the settings with the threshold of the Huber loss, which all members share.
+
+    ``start`` is one of :func:`first_networks`, whose generator is drawn from.
+    """
+    loss_function = settings.loss_function
+    if not loss_function.needs_threshold:
+        return settings
+    network, _, rng = start
+    size = auto_batch_size(data.targets.shape[1])
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # as in all of training
+        training = new_training(settings, data, network, scaling, rng)
+        threshold = choose_threshold(training, data, batch_size=size)
+    return replace(settings, loss_function=replace(loss_function, threshold=threshold))
 
 
 def scaled_data(settings, samples, held_out, scaling, bounds=None):

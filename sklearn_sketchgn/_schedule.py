@@ -1,6 +1,5 @@
 """Train one network: resolve what is "auto", run the two phases, watch the validation loss."""
 
-from dataclasses import replace
 from math import ceil, inf
 
 from ._all_rows_phase import run_all_rows
@@ -11,7 +10,6 @@ from ._metric import damping_metric
 from ._penalty import PenaltySearch, penalty_factor
 from ._plan import auto_batch_size, plan_steps
 from ._settings import Outcome
-from ._threshold import choose_threshold
 from ._training import AUTO_DAMPING, Training
 from ._watch import Watch
 
@@ -46,7 +44,7 @@ def train(
     whole : DistributedTable or None
         All rows, if ``data`` is a sample of them: the second phase is on these.
     """
-    training = first_training(settings, data, network, scaling, rng, resume)
+    training = _first_training(settings, data, network, scaling, rng, resume)
     searching = settings.alpha is None and resume is None and settings.batch_size is not None
     plan = plan_steps(settings, len(data), network, searching=searching, all_rows=data.held)
     if whole is not None:
@@ -151,10 +149,10 @@ def _memory_advice(settings, data, network):
     )
 
 
-def first_training(settings, data, network, scaling, rng, resume=None):
-    """Return the :class:`Training` of a fit before its first step; see :func:`train`."""
+def new_training(settings, data, network, scaling, rng):
+    """Return the :class:`Training` of a network that has taken no step; see :func:`train`."""
     damping = AUTO_DAMPING if settings.damping is None else settings.damping
-    training = Training(
+    return Training(
         network=network,
         alpha=0.0 if settings.alpha is None else float(settings.alpha),
         damping=float(damping),
@@ -170,21 +168,22 @@ def first_training(settings, data, network, scaling, rng, resume=None):
         adapt_damping=settings.damping != 0,
         metric=damping_metric(data, network),
     )
-    size = auto_batch_size(data.targets.shape[1])
+
+
+def _first_training(settings, data, network, scaling, rng, resume):
+    training = new_training(settings, data, network, scaling, rng)
     if resume is not None:
         if settings.damping == resume.first_damping:
             training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
         training.loss_function = resume.loss_function
-    elif training.loss_function.needs_threshold:
-        threshold = choose_threshold(training, data, batch_size=size)
-        training.loss_function = replace(training.loss_function, threshold=threshold)
     if settings.alpha is not None:
         return training
     if resume is not None and resume.alpha_is_chosen:
         training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
     elif resume is not None or settings.batch_size is None:
         # What goes on, or has no batches, cannot be searched along.
+        size = auto_batch_size(data.targets.shape[1])
         training.alpha, training.column_penalty = choose_penalty(training, data, batch_size=size)
     training.alpha_is_chosen = True
     return training

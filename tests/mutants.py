@@ -1880,8 +1880,8 @@ MUTANTS = [
     Mutant(
         "probes of a Huber loss with thresholds of their own",
         "_encoding_choice.py",
-        "        training.loss_function = loss_function\n",
-        "",
+        "        if not losses:",
+        "        if True:",
         "tests/test_encoding_choice.py::test_probes_share_the_threshold_of_huber",
     ),
     Mutant(

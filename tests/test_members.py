@@ -123,3 +123,13 @@ def test_members_without_a_penalty_have_none_on_average(rng):
     X = rng.standard_normal((60, 2))
     model = SketchGNRegressor(8, n_members=2, alpha=0, max_iter=5, random_state=0).fit(X, X[:, 0])
     assert model.alpha_ == 0
+
+
+def test_members_share_the_threshold_of_huber(rng):
+    X = rng.standard_normal((60, 2))
+    y = X[:, 0] + 0.1 * rng.standard_t(2, 60)
+    model = SketchGNRegressor(
+        8, n_members=2, alpha=0.1, loss="huber", max_iter=5, warm_start=True, random_state=0
+    )
+    first, second = (training.loss_function for training in model.fit(X, y)._resume[1])
+    assert first.threshold == second.threshold < 1
