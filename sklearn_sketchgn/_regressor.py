@@ -1,13 +1,11 @@
 """SketchGNRegressor: parameters, validation, fit and predict."""
 
 import warnings
-from math import ceil
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +21,7 @@ from ._compat import (
     with_callbacks,
 )
 from ._diagnosis import diagnose, troubles
+from ._early_stopping import hold_out
 from ._encoding import check_can_be_encoded
 from ._encoding_choice import encoded
 from ._export import to_mlp_regressor
@@ -30,16 +29,15 @@ from ._fitting import fit_members
 from ._forward import last_hidden, network_blocks
 from ._losses import LOSSES, bounded_exp
 from ._members import combine
+from ._parameters import settings_of
 from ._partial_fit import advance
 from ._pickling import stamped, unstamped
 from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
-from ._settings import Settings
-from ._strategies import resolve_strategy
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
 from ._training import STOP_REASONS
-from ._training_data import check_all_rows, order_matters
+from ._training_data import check_all_rows
 from ._uncertainty import standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
@@ -55,9 +53,6 @@ from .solvers import SOLVERS
 
 # Bound of what is counted: larger numbers are no sizes of arrays.
 _MOST = 2**31 - 1
-
-# Draws of groups to stop by, until one leaves half of the rows to train on.
-_DRAWS = 20
 
 
 class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -409,7 +404,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             If ``loss`` is not the squared error, or there is an ``encoding``.
         """
         with unchanged_on_error(self):
-            settings = self._settings()
+            settings = settings_of(self)
             stream = getattr(self, "_stream", None)
             samples, flat = validate_training_data(self, X, y, sample_weight, reset=stream is None)
             n_outputs = samples.y.shape[1]
@@ -549,7 +544,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups):
-        settings = self._settings()
+        settings = settings_of(self)
         given = (X, y, sample_weight)
         reset = not self._goes_on()
         samples, flat = validate_training_data(self, X, y, sample_weight, groups, reset=reset)
@@ -561,7 +556,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
         rng = self._generator()
         if self.early_stopping and held_out is None:
-            samples, held_out = self._hold_out(samples, rng)
+            samples, held_out = hold_out(samples, self.validation_fraction, rng)
         X, y, weight, _ = samples
         loss_function = settings.loss_function
         loss_function.check_targets(y)
@@ -641,73 +636,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         for sentence in self.diagnosis_ if self.verbose else ():
             print(sentence)
 
-    def _settings(self):
-        def number(value):
-            return None if isinstance(value, str) else value
-
-        if not self.train_output and self.n_members > 1:
-            raise ValueError(
-                f"train_output=False (the paper's network) needs n_members=1; got {self.n_members}."
-            )
-        if not self.train_output and self.loss != "squared_error":
-            raise ValueError(
-                "train_output=False (the paper's network) needs loss='squared_error'; got "
-                f"{self.loss!r}."
-            )
-        if not self.train_output and self.encoding is not None:
-            raise ValueError(
-                "train_output=False (the paper's network) takes inputs as they are and needs "
-                f"encoding=None; got {self.encoding!r}."
-            )
-        return Settings(
-            width=self.width,
-            train_output=self.train_output,
-            n_members=self.n_members,
-            n_jobs=self.n_jobs,
-            alpha=number(self.alpha),
-            damping=number(self.damping),
-            batch_size=self.batch_size,
-            # A numpy scalar would turn float32 vectors into float64 ones.
-            momentum=float(self.momentum),
-            max_iter=number(self.max_iter),
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change if self.early_stopping else np.inf,
-            solver=resolve_strategy(
-                self.solver, SOLVERS, name="solver", methods=("prepare", "solve")
-            ),
-            sketch=resolve_strategy(self.sketch, SKETCHES, name="sketch", methods=("draw",)),
-            to_be_continued=self.warm_start,
-            loss_function=LOSSES[self.loss](),
-            encoding=self.encoding,
-        )
-
     def _generator(self):
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return np.random.default_rng(seed)
-
-    def _hold_out(self, samples, rng):
-        """Return the samples to train on and those to stop by."""
-        groups, unit, name, number = samples.groups, "row", "n_samples", len(samples.y)
-        if groups is not None:
-            unit, name, number = "group", "n_groups", int(groups.max()) + 1
-        if ceil(self.validation_fraction * number) >= number:
-            raise ValueError(
-                f"early_stopping=True with validation_fraction={self.validation_fraction} leaves "
-                f"no {unit} to train on: got {name}={number} of positive weight. Lower "
-                "`validation_fraction`, pass `X_val` and `y_val`, or set early_stopping=False."
-            )
-        splitter = ShuffleSplit if groups is None else GroupShuffleSplit
-        split = splitter(
-            _DRAWS, test_size=self.validation_fraction, random_state=int(rng.integers(2**31 - 1))
-        )
-        draws = split.split(samples.y, groups=groups)
-        # Groups of very different sizes may leave next to nothing to train on.
-        fair = (draw for draw in draws if 2 * len(draw[0]) >= len(samples.y))
-        parts = next(fair, None) or next(split.split(samples.y, groups=groups))
-        if order_matters(samples.X):
-            parts = [np.sort(part) for part in parts]
-        kept, held_out = (samples.selected(part) for part in parts)
-        return kept, held_out
 
     def _goes_on(self):
         """Return whether a fit goes on from an earlier one, whose columns are expected again."""

@@ -602,7 +602,7 @@ MUTANTS = [
     ),
     Mutant(
         "early stopping by a group of most rows",
-        "_regressor.py",
+        "_early_stopping.py",
         "if 2 * len(draw[0]) >= len(samples.y)",
         "",
         "tests/test_fit_groups.py::test_early_stopping_leaves_half_of_the_rows",
@@ -1225,7 +1225,7 @@ MUTANTS = [
     ),
     Mutant(
         "early stopping by rows of groups that are trained on",
-        "_regressor.py",
+        "_early_stopping.py",
         "splitter = ShuffleSplit if groups is None else GroupShuffleSplit",
         "splitter = ShuffleSplit",
         "tests/test_fit_groups.py::test_early_stopping_holds_out_groups",

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sketchgn import SketchGNRegressor, _calibration
+from sklearn_sketchgn._early_stopping import hold_out
 from sklearn_sketchgn._tables import Samples
 from sklearn_sketchgn._validation import validate_training_data
 
@@ -104,12 +105,12 @@ def test_an_error_of_a_group_counts_once(monkeypatch):
 def test_early_stopping_holds_out_groups(n_groups, expected):
     X, y, groups = clustered(n_groups, seed=0)
     samples = Samples(X, y[:, None], np.ones(len(y)), groups)
-    model = quick(early_stopping=True, validation_fraction=0.25)
-    kept, held_out = model._hold_out(samples, np.random.default_rng(0))
+    kept, held_out = hold_out(samples, 0.25, np.random.default_rng(0))
     assert len(np.unique(held_out.groups)) == expected
     assert not np.intersect1d(kept.groups, held_out.groups).size
     assert len(kept.y) + len(held_out.y) == len(y)
     assert np.all(np.diff(kept.groups) >= 0)  # in the order of the table
+    model = quick(early_stopping=True, validation_fraction=0.25)
     assert model.fit(X, y, groups=groups).validation_loss_curve_
 
 
@@ -169,7 +170,7 @@ def test_labels_of_pandas_are_told_apart():
 @pytest.mark.parametrize("seed", range(8))
 def test_early_stopping_leaves_half_of_the_rows(seed):
     samples = Samples(np.eye(300), np.zeros((300, 1)), np.ones(300), np.r_[0, np.ones(299, int)])
-    kept, held_out = quick(early_stopping=True)._hold_out(samples, np.random.default_rng(seed))
+    kept, held_out = hold_out(samples, 0.1, np.random.default_rng(seed))
     assert (len(kept.y), len(held_out.y)) == (299, 1)
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, with_callbacks
 from .._network import Network
+from .._parameters import settings_of
 from .._plan import BATCH_STEPS, auto_batch_size
 from .._regressor import SketchGNRegressor
 from .._scaling import scaling_of
@@ -317,7 +318,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
 
     @with_callbacks
     def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val, groups):
-        settings, client = self._settings(), self.client_
+        settings, client = settings_of(self), self.client_
         if self.early_stopping and X_val is None:
             raise ValueError(
                 "early_stopping=True needs X_val and y_val: rows on a cluster are not held out."
