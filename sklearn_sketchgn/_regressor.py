@@ -138,7 +138,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         gets no ramps.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping (unless ``damping`` has
-        changed) and momentum. ``alpha="auto"`` is not searched for again.
+        changed) and momentum. ``alpha="auto"`` is not searched for again. Columns must be those of
+        the last fit, by name; nothing is gone on from where a target was constant and now varies.
+        A pickle holds what a fit goes on from only if this was True when it was written.
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
     verbose : int, default=0
@@ -198,7 +200,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         stream).
     diagnosis_ : list of str
         What may hurt the fit, in words: a column with a value more than 100 standard deviations
-        from its mean, or that makes most of its variance, or half of the neurons dead. Mostly
+        from its mean, or that makes most of its variance; half of the neurons dead; held-out rows
+        on which no network was better than the first one; ramps that "auto" could not take. Mostly
         empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
