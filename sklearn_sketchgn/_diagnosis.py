@@ -16,9 +16,7 @@ from ._tables import dense, row_blocks
 _FAR, _OF_FARTHEST, _ENOUGH_ROWS = 100, 0.9, 50
 
 
-def diagnose(
-    X, scaling, coefs, intercepts, names=None, *, validation_losses=None, may_be_encoded=False
-):
+def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False):
     """Return the number of dead neurons, and sentences about what may hurt a fit.
 
     No warnings: an estimator that is fitted as well as the table allows has done nothing wrong.
@@ -33,8 +31,6 @@ def diagnose(
         Weights and biases for raw inputs.
     names : array-like of str or None, default=None
         Names of the features.
-    validation_losses : list of float or None, default=None
-        On held-out rows, the first of them before the first step.
     may_be_encoded : bool, default=False
         Whether ramps were to be taken if they pay.
 
@@ -50,17 +46,13 @@ def diagnose(
             f"{n_dead} of {width} neurons are active on no training row; a smaller alpha or width "
             "may do as well or better"
         )
-    first, *others = validation_losses or [0.0]
-    if others and first and not any(loss < first for loss in others):
-        found.append(
-            "no network erred less on the held-out rows than the first one, which is kept; look "
-            "whether they are like the training rows"
-        )
     if may_be_encoded and not can_be_encoded(X):
-        found.append(
-            "encoding='auto' went without ramps, which are for dense tables of up to "
-            f"{MOST_COLUMNS} columns"
+        why = (
+            "X is sparse: pass X.toarray(), or set OneHotEncoder(sparse_output=False)"
+            if issparse(X)
+            else f"X has {X.shape[1]} columns, and may have {MOST_COLUMNS}"
         )
+        found.append(f"encoding='auto' went without ramps, as {why}")
     farthest = largest_deviations(X, scaling)
     far = _FAR
     if X.shape[0] >= _ENOUGH_ROWS:
@@ -166,6 +158,11 @@ _TROUBLES = {
     "worse": (
         "its steps raised the error on the training rows, so that the mean of the targets "
         "is predicted; increase `damping`, `batch_size` or `max_iter`"
+    ),
+    "no step helped": (
+        "no step lowered the error on the held-out rows, so that the mean of the targets is "
+        "predicted; look whether `X_val` has gone through the same steps as `X`, and "
+        "`y_val` is in the units of `y`"
     ),
     "max_iter": "max_iter={n} was reached before tol={tol:g}; increase one of them",
 }

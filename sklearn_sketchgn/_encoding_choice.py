@@ -39,7 +39,8 @@ def encoded(settings, samples, scaling, rng):
 def _pay(settings, samples, with_ramps, rng):
     """Return whether a probe with ramps errs so much less than one without."""
     settings = replace(settings, alpha=None, batch_size="auto", n_members=1)
-    losses, loss_function, places = [], None, None
+    loss_function = places = None
+    losses: list[float] = []
     for scaling in (replace(with_ramps, ramps=None), with_ramps):
         chosen = with_batch_size(settings, samples, scaling, None)
         data, _ = scaled_data(chosen, samples, None, scaling)

@@ -1,5 +1,7 @@
 """Run a folded network, as ``coefs_`` and ``intercepts_`` hold it, over raw rows."""
 
+from math import ceil
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -8,9 +10,13 @@ from ._tables import row_blocks
 
 
 def network_blocks(X, coefs):
-    """Return slices of rows of which no layer, nor a dense X, takes more than some 32 MB."""
-    widest = max(coef.shape[1] for coef in coefs)
-    return row_blocks(X.shape[0], widest if issparse(X) else max(widest, X.shape[1]))
+    """Return slices of rows of which no layer takes more than 32 MB, nor what is made of X.
+
+    That is a copy of it; of a sparse X five arrays of a number for each stored entry. There are 64
+    rows in a block all the same.
+    """
+    of_x = ceil(5 * X.nnz / max(1, X.shape[0])) if issparse(X) else X.shape[1]
+    return row_blocks(X.shape[0], max(of_x, *(coef.shape[1] for coef in coefs)))
 
 
 def last_hidden(rows, coefs, intercepts, bounds=None):

@@ -26,6 +26,8 @@ def unstamped(state):
 
     # Parameters that came after the first release.
     state = {"encoding": None, **state}
+    for training in state.get("_resume", (None, ()))[1]:
+        vars(training).setdefault("alpha_is_chosen", state["alpha"] == "auto")
     stamp = state.pop(_STAMP, {"version": "0.1.0", "format": 1})
     if stamp["format"] > STATE_FORMAT:
         raise ValueError(

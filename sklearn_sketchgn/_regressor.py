@@ -92,8 +92,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
         outputs (256 again for so many that a step costs no more), and half of it where the neurons
         are trained in groups and the table does not fit in one batch. None takes adaptive steps on
-        all rows only (not for a sparse or memory-mapped X of more than 67 million numbers). A table
-        that fits in one batch is trained on all rows in float64.
+        all rows only (not for a sparse or memory-mapped X of more than 67 million numbers, nor may
+        a number be as large as its rows are many). A table that fits in one batch is trained on
+        all rows in float64.
     momentum : float in [0, 1), default=0.9
         Weight of the last step inside the subproblem of the next one.
     train_output : bool, default=True
@@ -139,7 +140,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping (unless ``damping`` has
         changed) and momentum. ``alpha="auto"`` is not searched for again. Columns must be those of
-        the last fit, by name; nothing is gone on from where a target was constant and now varies.
+        the last fit, by name; nothing is gone on from where all targets were constant.
         A pickle holds what a fit goes on from only if this was True when it was written.
     random_state : int, RandomState instance or None, default=None
         Initial weights, batches and sketches.
@@ -156,8 +157,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Biases for raw inputs and targets, float64. With ramps there are three.
     input_bounds_ : ndarray of shape (2, n_features)
         Least and largest value of every column that the network is evaluated at: a fifth of the
-        column's range beyond that of the rows that it has seen, held-out ones included. ``predict``
-        moves an input that lies beyond to the bound. Infinite with ``train_output=False``.
+        column's range beyond that of the training rows. ``predict`` moves an input that lies
+        beyond to the bound. Infinite with ``train_output=False``.
     target_bounds_ : ndarray of shape (2, n_outputs)
         Least and largest prediction: likewise for the targets.
     n_iter_ : int
@@ -200,9 +201,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         stream).
     diagnosis_ : list of str
         What may hurt the fit, in words: a column with a value more than 100 standard deviations
-        from its mean, or that makes most of its variance; half of the neurons dead; held-out rows
-        on which no network was better than the first one; ramps that "auto" could not take. Mostly
-        empty; ``verbose`` prints it.
+        from its mean, or that makes most of its variance; half of the neurons dead; ramps that
+        "auto" could not take. Mostly empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
@@ -345,9 +345,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights >= 0; an integer weight counts as that many copies of the row.
         X_val, y_val, sample_weight_val : array-like or None, default=None
-            Held-out rows: the network of least loss on them is kept, the first one among them,
-            which predicts the mean, whether or not ``early_stopping`` is on. They are judged as
-            ``predict`` predicts them, within ``input_bounds_``.
+            Held-out rows: the network of least loss on them is kept, the first one included, which
+            predicts the mean, whether or not ``early_stopping`` is on. They are moved into
+            ``input_bounds_`` first, as ``predict`` does.
         groups : array-like of shape (n_samples,) or None, default=None
             Labels, numbers or strings, of rows that belong together: of one patient, plot or
             batch, say. Whatever is held out within the fit (for ``alpha="auto"``, standard
@@ -412,7 +412,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             samples, flat = validate_training_data(self, X, y, sample_weight, reset=stream is None)
             n_outputs = samples.y.shape[1]
             check_stream(self, stream, n_outputs)
-            check_all_rows(samples.X, self.batch_size)
+            if self.batch_size is None:
+                check_all_rows(samples.X, None)
             if settings.batch_size == "auto":
                 settings.batch_size = auto_batch_size(n_outputs)
             seed = None
@@ -470,10 +471,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         check_is_fitted(self)
         X = validate_inputs(self, X)
         out = np.empty((X.shape[0], self.n_outputs_))
-        *hidden, output = zip(self.coefs_, self.intercepts_, strict=True)
+        hidden, output = self.coefs_[:-1], self.coefs_[-1]
+        biases, intercept = self.intercepts_[:-1], self.intercepts_[-1]
         for block in network_blocks(X, self.coefs_):
-            values = last_hidden(X[block], *zip(*hidden, strict=True), self.input_bounds_)
-            out[block] = values @ output[0] + output[1]
+            values = last_hidden(X[block], hidden, biases, self.input_bounds_)
+            out[block] = values @ output + intercept
         if self.out_activation_ == "exp":
             out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
         np.clip(out, *self.target_bounds_, out=out)
@@ -551,7 +553,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         given = (X, y, sample_weight)
         reset = not self._goes_on()
         samples, flat = validate_training_data(self, X, y, sample_weight, groups, reset=reset)
-        check_all_rows(samples.X, self.batch_size)
         if not self.train_output:
             check_rows_of_the_paper(samples.X)
         weight, settings.weight_unit = normalised_weights(samples.weight)
@@ -560,6 +561,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         rng = self._generator()
         if self.early_stopping and held_out is None:
             samples, held_out = hold_out(samples, self.validation_fraction, rng)
+        check_all_rows(samples.X, self.batch_size)
         X, y, weight, _ = samples
         loss_function = settings.loss_function
         loss_function.check_targets(y)
@@ -633,7 +635,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             self.coefs_,
             self.intercepts_,
             names,
-            validation_losses=self.validation_loss_curve_,
             may_be_encoded=self.encoding == "auto",
         )
         for sentence in self.diagnosis_ if self.verbose else ():
@@ -653,8 +654,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             check_not_lost(self)
             return None, None
         check_resume(self._resume, settings, len(y_moments.mean))
-        if varies_late(self._stream.y, y_moments).any():
-            return None, None  # neither its scale nor a penalty is known from a constant target
+        if varies_late(self._stream.y, y_moments):
+            return None, None  # neither a scale nor a penalty is known from constant targets
         return with_late_columns(*self._resume, x_moments)
 
     def _keep(self, settings, scaling, outcomes):
@@ -701,9 +702,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _warn(self, reason, events):
         """Issue one warning for all that a user should know about how the fit ended."""
-        # With batches a number of steps is the whole plan, and reaching it is no trouble.
-        planned = reason == "max_iter" and self.batch_size is not None
-        found = troubles("schedule" if planned else reason, self.n_iter_, events, self.tol)
+        found = troubles(reason, self.n_iter_, events, self.tol)
         if found:
             message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
@@ -719,9 +718,13 @@ def _fits_float32(values):
 
 
 def _reason_of_all(outcomes):
-    """Return what ended the first member, or any other where that is worse news."""
+    """Return what ended the first member, or any other where that is worse news.
+
+    That no step of one helped is no news where those of others did.
+    """
     reasons = [outcome.stop_reason for outcome in outcomes]
-    return next((r for r in ("interrupted", "memory", "diverged") if r in reasons), reasons[0])
+    helped = [reason for reason in reasons if reason != "no step helped"] or reasons
+    return next((r for r in ("interrupted", "memory", "diverged") if r in reasons), helped[0])
 
 
 def _geometric_mean(values):

@@ -93,8 +93,9 @@ def _repeat(outcome, kept, batch_size, rng):
 
 def _start(training, final, rng):
     """Return where a group starts: between what it has learnt and fresh weights."""
-    shape = (*final.hidden.shape, final.output.shape[1])
-    fresh = initialise(*shape, rng, train_output=final.train_output)
+    width, n_features = final.hidden.shape
+    n_outputs, train_output = final.output.shape[1], final.train_output
+    fresh = initialise(width, n_features, n_outputs, rng, train_output=train_output)
     start = _MEMORY * final.parameters() + (1 - _MEMORY) * fresh.parameters()
     network = final.with_parameters(start.astype(final.hidden.dtype))
     damping = _damping(training.history)

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 
 from ._encoding import Ramps
 from ._network import Network
-from ._sparse import fill_standardised, weighted_moments
+from ._sparse import all_within, fill_standardised, weighted_moments
 from ._tables import by_value, dense, row_blocks
 
 #: A deviation below this counts as none: weights are divided by it, which may overflow.
@@ -60,14 +60,17 @@ class Scaling:
         rows = np.empty((n, self.n_inputs + ones), dtype=dtype)
         if ones:
             rows[:, -1] = sqrt_weight
-        if issparse(X) and self.ramps is None and self.bounds is None:
+        bounds = self.bounds
+        if bounds is not None and issparse(X) and all_within(X, bounds):
+            bounds = None  # to read the stored entries only
+        if issparse(X) and self.ramps is None and bounds is None:
             fill_standardised(rows[:, :d], X, self.x_mean, self.x_inverse, sqrt_weight)
             return rows
         for block in row_blocks(*rows.shape):
             # Half first: the difference of two numbers near the largest float must not overflow.
             half = 0.5 * np.asarray(dense(X[block]), dtype=np.float64)
-            if self.bounds is not None:
-                np.clip(half, *(0.5 * self.bounds), out=half)
+            if bounds is not None:
+                np.clip(half, *(0.5 * bounds), out=half)
             centred = half - 0.5 * self.x_mean
             centred *= self.x_inverse
             centred *= 2.0

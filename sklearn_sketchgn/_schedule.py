@@ -49,8 +49,8 @@ def train(
     plan = plan_steps(settings, len(data), network, searching=searching, all_rows=data.held)
     if whole is not None:
         plan = whole.plan(plan, settings)
-    watch = Watch(settings, data, training, validation, plan, observers)
     search = PenaltySearch(training, data, plan.cycle_steps) if searching else None
+    watch = Watch(settings, data, training, validation, plan, observers)
     try:
         reason = _run_phases(training, data, plan, watch, search, whole)
     except KeyboardInterrupt:
@@ -74,8 +74,11 @@ def train(
         # The last loss is that of the network that is kept.
         watch.losses.append(watch.losses[0])
         watch.steps.append(watch.steps[-1])
-    if worse and reason not in ("interrupted", "memory"):
-        reason = "worse"
+    if reason not in ("interrupted", "memory", "callback"):
+        if worse:
+            reason = "worse"
+        elif resume is None and watch.no_step_helped(data):
+            reason = "no step helped"
     n_groups = 1 if search is None else len(search.groups)
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
 
@@ -101,6 +104,7 @@ def _run_phases(training, data, plan, watch, search, whole):
         )
         if stopped:
             return watch.why_stopped
+        training.alpha_is_chosen = learnt and search.weight > 0
         search.suit_the_mean()
         if settings.damping is None:
             # The mean of several groups is less noisy than each, and all rows are not noisy.
@@ -135,9 +139,8 @@ def _run_phases(training, data, plan, watch, search, whole):
         training.alpha = found
     if reason == "early stopping":
         return watch.why_stopped
-    if reason == "max_iter" and plan.batch_steps and settings.max_iter is None:
-        return "schedule"
-    return reason
+    # With batches a number of steps is the whole plan, and reaching it is no trouble.
+    return "schedule" if reason == "max_iter" and settings.batch_size is not None else reason
 
 
 def _memory_advice(settings, data, network):
@@ -177,13 +180,13 @@ def _first_training(settings, data, network, scaling, rng, resume):
             training.damping, training.growth = resume.damping, resume.growth
         training.previous_step = resume.previous_step
         training.loss_function = resume.loss_function
-    if settings.alpha is not None:
-        return training
-    if resume is not None and resume.alpha_is_chosen:
+    known = resume is not None and resume.alpha_is_chosen
+    if settings.alpha is None and known:
         training.alpha, training.column_penalty = resume.alpha, resume.column_penalty
-    elif resume is not None or settings.batch_size is None:
+        training.alpha_is_chosen = True
+    elif settings.alpha is None and (resume is not None or settings.batch_size is None):
         # What goes on, or has no batches, cannot be searched along.
         size = auto_batch_size(data.targets.shape[1])
         training.alpha, training.column_penalty = choose_penalty(training, data, batch_size=size)
-    training.alpha_is_chosen = True
+        training.alpha_is_chosen = True
     return training

@@ -84,6 +84,25 @@ def fill_standardised(out, table, mean, inverse, sqrt_weight):
         out[rows, columns] = centred * sqrt_weight[rows]
 
 
+def all_within(table, bounds):
+    """Return whether zero, and every stored entry, is within the bounds of its column.
+
+    Parameters
+    ----------
+    table : CSR array or matrix of shape (n_samples, n_columns)
+        In canonical format.
+    bounds : ndarray of shape (2, n_columns)
+        Least and largest values.
+    """
+    low, high = bounds
+    if (low > 0).any() or (high < 0).any():
+        return False
+    return all(
+        ((low[columns] <= values) & (values <= high[columns])).all()
+        for _, columns, values in _entries(table)
+    )
+
+
 def largest_deviations(table, mean, inverse):
     """Return the largest distance from the mean in every column, times ``inverse``."""
     n_rows, n_columns = table.shape

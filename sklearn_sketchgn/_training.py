@@ -26,6 +26,7 @@ STOP_REASONS = {
     "round-off": "no step lowers the objective beyond round-off",
     "diverged": "a step without adaptive damping gave values that are not finite",
     "worse": "the steps raised the error, so the mean of the targets is predicted",
+    "no step helped": "no step lowered the error on the held-out rows, so the mean is predicted",
     "early stopping": "the validation loss no longer improved",
     "interrupted": "the fit was interrupted",
     "block": "the block was used once",
@@ -56,7 +57,7 @@ class Training:
     ``metric`` that of the damping there, None for the plain norm, and ``first_damping`` the damping
     that was asked for, None for "auto". ``column_penalty`` is what
     alpha is multiplied by for the hidden weights of every column of the rows, None for 1;
-    ``alpha_is_chosen`` tells whether rows have chosen both.
+    ``alpha_is_chosen`` tells whether rows have chosen both, and not by chance.
     """
 
     network: Network

@@ -166,16 +166,25 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"`X_val` and `y_val` must be given together; `{missing}` is None.")
-    try:
+    # Errors call them X and y, as those that the estimator is trained on are called.
+    with _naming("`X_val`"):
+        validate_inputs(estimator, X_val)
+    with _naming("`X_val`, `y_val` or `sample_weight_val`"):
         samples, _ = validate_training_data(estimator, X_val, y_val, sample_weight_val, reset=False)
-    except (TypeError, ValueError) as error:
-        # It calls them X and y, as those that the estimator is trained on are called.
-        kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"`X_val`, `y_val` or `sample_weight_val`: {error}") from error
     found = samples.y.shape[1]
     if found != n_outputs:
         raise ValueError(f"`y_val` has {found} outputs; expected {n_outputs} as in `y`.")
     return samples._replace(weight=normalised_weights(samples.weight)[0])
+
+
+@contextmanager
+def _naming(arguments):
+    """Say which arguments an error is about."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{arguments}: {error}") from error
 
 
 def normalised_weights(weight, largest=None):

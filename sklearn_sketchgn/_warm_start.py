@@ -47,8 +47,8 @@ def check_not_lost(estimator):
 
 
 def varies_late(before, now):
-    """Return which columns vary by these moments that did not by those before."""
-    return (before.deviation == 0) & (now.deviation > 0)
+    """Return whether none of the targets varied so far, and now one does, if only from before."""
+    return not before.deviation.any() and before.merged(now).deviation.any()
 
 
 def with_late_columns(scaling, trainings, x_moments):

@@ -73,6 +73,12 @@ class Watch:
         """Return whether the first network has no error but round-off."""
         return self.first_error <= _EXACT**2 * data.weight
 
+    def no_step_helped(self, data):
+        """Return whether the mean is kept, as no step lowered the loss of held-out rows."""
+        if self.validation is None or len(self.steps) < 2 or not self.first.train_output:
+            return False
+        return self.best is self.first and not self.first_is_exact(data)
+
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""
         return self.training.network if self.validation is None else self.best

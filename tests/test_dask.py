@@ -161,6 +161,23 @@ def test_a_warm_start_goes_on(client, table):
     np.testing.assert_allclose(model.predict(X), whole.predict(X), rtol=1e-6)
 
 
+def test_a_warm_start_expects_the_columns_of_the_first_fit(client, table):
+    X, y, _ = table
+    frame = dd.from_pandas(pd.DataFrame(X[:, :2], columns=["a", "b"]), npartitions=2)
+    target = dd.from_pandas(pd.Series(y), npartitions=2)
+    model = DaskSketchGNRegressor(**FEW, warm_start=True, client=client).fit(frame, target)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        model.fit(frame[["b", "a"]], target)
+
+
+def test_a_fit_to_a_constant_target_is_nothing_to_go_on_from(client, table):
+    X, y = (collection(array) for array in table[:2])
+    model = DaskSketchGNRegressor(**{**FEW, "max_iter": 40}, warm_start=True, client=client)
+    model.fit(X, 0 * y + 7.0).fit(X, 1e-6 * y)
+    cold = clone(model).fit(X, 1e-6 * y)
+    np.testing.assert_array_equal(model.coefs_[0], cold.coefs_[0])
+
+
 def test_a_worker_that_is_lost_in_mid_fit_changes_nothing(table, monkeypatch):
     X, y, _ = table
     here = SketchGNRegressor(**FEW, solver="direct").fit(X, y)

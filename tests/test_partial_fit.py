@@ -9,6 +9,7 @@ from sklearn.datasets import make_friedman1
 
 from sklearn_sketchgn import SketchGNRegressor, _partial_fit
 from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._parameters import settings_of
 from sklearn_sketchgn._training import AUTO_DAMPING
 from tests import cases
 
@@ -103,7 +104,7 @@ def test_a_block_goes_on_with_the_moved_step(friedman):
     stream = quick().partial_fit(X[:300], y[:300])._stream
     later = _partial_fit._with_rows(stream, 5 * X[300:] - 40, y[300:], np.ones(700), 1.0, None)
     before, after = stream.scaling(), later.scaling()
-    settings = quick()._settings()
+    settings = settings_of(quick())
     ((network, step),) = _partial_fit._starts(later, before, after, settings, np.float64)
     expected = _partial_fit._moved_step(stream.steps[0], network, before, after)
     np.testing.assert_array_equal(step, expected)

@@ -2,7 +2,9 @@
 
 import gc
 import pickle
+import tracemalloc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,8 +15,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_sketchgn import SketchGNRegressor, _training_data
 from sklearn_sketchgn._diagnosis import diagnose, largest_deviations
+from sklearn_sketchgn._forward import network_blocks
 from sklearn_sketchgn._scaling import fit_moments
-from sklearn_sketchgn._sparse import canonical
+from sklearn_sketchgn._sparse import all_within, canonical
 from tests import cases, references
 
 pytestmark = pytest.mark.filterwarnings(
@@ -274,3 +277,34 @@ def test_encoded_categories_in_a_pipeline(rng):
     y = np.sin(categories[:, 0]) + 0.1 * categories[:, 1] + 0.1 * rng.standard_normal(1500)
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), quick(max_iter=150))
     assert cross_val_score(model, categories, y, cv=3).min() > 0.95
+
+
+@pytest.mark.parametrize("least", [0.0, 0.3])
+@pytest.mark.parametrize("largest", [0.9, 2.0])
+def test_rows_are_moved_into_bounds_as_dense_ones_are(least, largest, rng):
+    X = sp.csr_array(rng.random((40, 6)) * (rng.random((40, 6)) < 0.4))
+    scaling = cases.fit_scaling(X.toarray(), np.ones((40, 1)), np.ones(40))
+    scaling.bounds = np.array([np.full(6, least), np.full(6, largest)])
+    inside = all_within(X, scaling.bounds)
+    assert inside == (least == 0 and largest == 2)
+    weight = rng.uniform(0.5, 2, 40)
+    found, expected = (
+        scaling.scaled_rows(table, weight, np.float64, ones=1) for table in (X, X.toarray())
+    )
+    np.testing.assert_array_equal(found, expected)
+    plain = replace(scaling, bounds=None).scaled_rows(X, weight, np.float64, ones=1)
+    assert np.array_equal(found, plain) == inside
+
+
+def test_predictions_of_sparse_rows_take_blocks_by_what_is_stored(rng):
+    X = sp.csr_array(rng.random((4000, 2000)) * (rng.random((4000, 2000)) < 0.1))
+    model = SketchGNRegressor(2, max_iter=2, alpha=1.0, random_state=0)
+    model.fit(X[:50], np.arange(50.0))
+    assert sum(block.stop - block.start for block in network_blocks(X, model.coefs_)) == 4000
+    tracemalloc.start()
+    try:
+        model.predict(X)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 80e6

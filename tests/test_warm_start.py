@@ -79,17 +79,27 @@ def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, table):
     np.testing.assert_array_equal(model.predict(X), before)
 
 
+@pytest.mark.parametrize("constants", [[7.0], [7.0, 8.0], [0.0]])
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_a_fit_to_a_constant_target_is_nothing_to_go_on_from(n_outputs, table):
+def test_fits_to_constant_targets_are_nothing_to_go_on_from(n_outputs, constants, table):
     X, y = table
-    targets = np.column_stack([1e6 * y, X[:, 1]])[:, :n_outputs]
-    constant = targets.copy()
-    constant[:, 0] = 7.0
+    targets = np.column_stack([1e-6 * y, X[:, 1]])[:, :n_outputs]
     model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0)
     expected = clone(model).fit(X, targets)
-    found = model.fit(X, constant).fit(X, targets)
-    assert found.alpha_ == expected.alpha_
-    np.testing.assert_array_equal(found.predict(X), expected.predict(X))
+    for constant in constants:
+        model.fit(X, np.full_like(targets, constant))
+    assert model.fit(X, targets).alpha_ == expected.alpha_
+    np.testing.assert_array_equal(model.predict(X), expected.predict(X))
+
+
+def test_one_constant_target_of_several_costs_the_others_nothing(table):
+    X, y = table
+    targets = np.column_stack([y, np.zeros(300)])
+    model = SketchGNRegressor(16, max_iter=200, alpha=0.01, warm_start=True, random_state=0)
+    before = model.fit(X, targets).predict(X)[:, 0]
+    targets[0, 1] = 1e-9
+    after = model.set_params(max_iter=1).fit(X, targets).predict(X)[:, 0]
+    assert np.mean((after - before) ** 2) < 0.01 * np.var(y)
 
 
 def test_it_may_be_decided_after_the_first_fit(table):
@@ -100,7 +110,7 @@ def test_it_may_be_decided_after_the_first_fit(table):
     assert first.fit(X, y).n_iter_ == 60  # and is not what a fit does by itself
 
 
-@pytest.mark.parametrize("first", ["stream", "number"])
+@pytest.mark.parametrize("first", ["stream", "number", "noise"])
 def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, table):
     X, y = table
     model = SketchGNRegressor(16, max_iter=60, warm_start=True, random_state=0)
@@ -108,6 +118,9 @@ def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, table):
         for start in (0, 20, 40):
             model.partial_fit(X[start : start + 20], y[start : start + 20])
         assert model.alpha_ == 0.3
+    elif first == "noise":
+        model.set_params(max_iter=400).fit(X, np.random.default_rng(0).standard_normal(300))
+        assert model.alpha_ == 1e4
     else:
         model.set_params(alpha=0.3).fit(X, y).set_params(alpha="auto")
     alpha = model.fit(X, y).alpha_
@@ -140,3 +153,14 @@ def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(table):
         assert copy.set_params(warm_start=False).fit(X, y).n_iter_ == 5
     again = pickle.loads(pickle.dumps(model.set_params(warm_start=True)))
     np.testing.assert_array_equal(again.fit(X, y).predict(X), model.fit(X, y).predict(X))
+
+
+def test_a_pickle_from_before_keeps_the_penalty_that_was_chosen(table):
+    X, y = table
+    model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0).fit(X, y)
+    state = model.__getstate__()
+    for training in state["_resume"][1]:
+        del training.alpha_is_chosen
+    again = SketchGNRegressor()
+    again.__setstate__(state)
+    assert again.fit(X, y).alpha_ == model.alpha_
