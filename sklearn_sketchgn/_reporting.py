@@ -26,7 +26,8 @@ class Reporter:
             left = _duration((perf_counter() - self._start) * _remaining(watch.plan, steps))
         validation = f"{watch.validation_losses[-1]:.5g}" if watch.validation_losses else ""
         objective = f"{history['objective'][-1]:.5g}" if steps else ""
-        iterations = history["cg_iterations"][-1] if steps else ""
+        iterations = history["cg_iterations"][-1] if steps else 0
+        iterations = iterations or ""  # where it did not run
         print(
             f"{steps:6d} {watch.losses[-1]:11.5g} {validation:>11} {objective:>11} "
             f"{watch.training.alpha:9.3g} {watch.training.damping:9.3g} {iterations:>4} {left:>7}"
