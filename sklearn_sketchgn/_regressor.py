@@ -694,8 +694,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             }
             for outcome in outcomes
         ]
-        # Whatever warm_start is now: it may be set before the next fit.
-        self._resume = (scaling, [outcome.training.for_resume() for outcome in outcomes])
+        # Whatever warm_start is now: it may be set before the next fit, which then goes on without
+        # the momentum, as this takes as much memory as the network.
+        kept = [outcome.training.for_resume(momentum=self.warm_start) for outcome in outcomes]
+        self._resume = (scaling, kept)
         events = [event for member in self.members_ for event in member["history"]["events"]]
         self._warn(reason, events)
         return folded

@@ -95,9 +95,11 @@ class Training:
             history=history,
         )
 
-    def for_resume(self):
+    def for_resume(self, *, momentum):
         """Return a copy without the history, the generator, the strategies and the metric."""
-        return replace(self, history={}, rng=None, solver=None, sketch=None, metric=None)
+        step = self.previous_step if momentum else None
+        kept = replace(self, previous_step=step, history={}, rng=None)
+        return replace(kept, solver=None, sketch=None, metric=None)
 
     def subproblem(self, data, metric=None):
         """Linearise on a set of samples; the penalty shrinks with their share of the weight.

@@ -108,6 +108,9 @@ def test_it_may_be_decided_after_the_first_fit(table):
     then = clone(first).fit(X, y).set_params(warm_start=True, max_iter=1).fit(X, y)
     assert then.score(X, y) > first.fit(X, y).score(X, y) - 0.05
     assert first.fit(X, y).n_iter_ == 60  # and is not what a fit does by itself
+    # For this no more is kept than the network once again.
+    assert first._resume[1][0].previous_step is None
+    assert then._resume[1][0].previous_step is not None
 
 
 @pytest.mark.parametrize("first", ["stream", "number", "noise"])
