@@ -8,7 +8,7 @@ from scipy.sparse import issparse
 from . import _sparse
 from ._encoding import MOST_COLUMNS, can_be_encoded
 from ._forward import last_hidden, network_blocks
-from ._tables import dense, row_blocks
+from ._tables import row_blocks
 
 # Deviations from the mean beyond which a value is reported. Among n rows none is farther than
 # sqrt(n), so where these are enough to tell, one that is nearly so far is reported, too: it alone
@@ -57,15 +57,14 @@ def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False)
     far = _FAR
     if X.shape[0] >= _ENOUGH_ROWS:
         far = min(far, _OF_FARTHEST * X.shape[0] ** 0.5)
+    # A rare category is none of these: its unit is half of the distance of its two values.
     for column in np.flatnonzero(farthest > far):
-        # A rare category is far out by its nature, and no transformation changes that.
-        if _has_three_values(X, column):
-            name = column if names is None else f"{column} ({names[column]!r})"
-            found.append(
-                f"column {name} has a value {farthest[column]:.0f} standard deviations from its "
-                "mean, which hides the differences between the others; consider its logarithm, "
-                "PowerTransformer or QuantileTransformer"
-            )
+        name = column if names is None else f"{column} ({names[column]!r})"
+        found.append(
+            f"column {name} has a value {farthest[column]:.0f} standard deviations from its mean, "
+            "which hides the differences between the others; consider its logarithm, "
+            "PowerTransformer or QuantileTransformer"
+        )
     return n_dead, found
 
 
@@ -92,17 +91,6 @@ def largest_deviations(X, scaling):
         rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
         np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
     return farthest
-
-
-def _has_three_values(X, column):
-    """Return whether a column has more than two different values."""
-    found = np.empty(0)
-    for block in row_blocks(*X.shape):
-        values = dense(X[block][:, [column]])
-        found = np.union1d(found, values)
-        if len(found) > 2:
-            return True
-    return False
 
 
 def troubles(stop_reason, n_steps, events, tol):
