@@ -2045,6 +2045,13 @@ MUTANTS = [
         "pass",
         "tests/test_members.py::test_members_share_the_threshold_of_huber",
     ),
+    Mutant(
+        "parameters that the paper's network has no use for",
+        "_parameters.py",
+        "        if got != needed:",
+        "        if False:",
+        "tests/test_encoding.py::test_the_network_of_the_paper_takes_columns_as_they_are",
+    ),
 ]
 
 

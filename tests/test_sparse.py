@@ -2,7 +2,6 @@
 
 import gc
 import pickle
-import tracemalloc
 import weakref
 from dataclasses import replace
 
@@ -280,9 +279,9 @@ def test_encoded_categories_in_a_pipeline(rng):
 
 
 @pytest.mark.parametrize("least", [0.0, 0.3])
-@pytest.mark.parametrize("largest", [0.9, 2.0])
+@pytest.mark.parametrize("largest", [0.5, 2.0])
 def test_rows_are_moved_into_bounds_as_dense_ones_are(least, largest, rng):
-    X = sp.csr_array(rng.random((40, 6)) * (rng.random((40, 6)) < 0.4))
+    X = sp.csr_array(rng.uniform(0.35, 0.9, (40, 6)) * (rng.random((40, 6)) < 0.4))
     scaling = cases.fit_scaling(X.toarray(), np.ones((40, 1)), np.ones(40))
     scaling.bounds = np.array([np.full(6, least), np.full(6, largest)])
     inside = all_within(X, scaling.bounds)
@@ -296,15 +295,7 @@ def test_rows_are_moved_into_bounds_as_dense_ones_are(least, largest, rng):
     assert np.array_equal(found, plain) == inside
 
 
-def test_predictions_of_sparse_rows_take_blocks_by_what_is_stored(rng):
-    X = sp.csr_array(rng.random((4000, 2000)) * (rng.random((4000, 2000)) < 0.1))
-    model = SketchGNRegressor(2, max_iter=2, alpha=1.0, random_state=0)
-    model.fit(X[:50], np.arange(50.0))
-    assert sum(block.stop - block.start for block in network_blocks(X, model.coefs_)) == 4000
-    tracemalloc.start()
-    try:
-        model.predict(X)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 80e6
+def test_predictions_of_sparse_rows_take_blocks_by_what_is_stored():
+    # Five arrays of 5000 numbers a row, where a layer has two: 32 MB are 167 rows.
+    blocks = network_blocks(sp.csr_array(np.ones((600, 5000))), [np.empty((5000, 2))])
+    assert [block.stop - block.start for block in blocks] == [167, 167, 167, 99]
