@@ -17,3 +17,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def wave(rng):
+    """Inputs and a target of 300 rows: a sine of the first of two columns."""
+    X = rng.standard_normal((300, 2))
+    return X, np.sin(X[:, 0])

@@ -11,14 +11,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def table(rng):
-    X = rng.standard_normal((300, 2))
-    return X, np.sin(X[:, 0])
-
-
-def test_the_batch_size_that_is_taken(table):
-    X, y = table
+def test_the_batch_size_that_is_taken(wave):
+    X, y = wave
     quick = SketchGNRegressor(max_iter=2, width=32, random_state=0, warm_start=True)
     assert quick.fit(X, y).batch_size_ == 128
     assert quick.fit(X, y).batch_size_ == 256  # goes on as one network
@@ -29,8 +23,8 @@ def test_the_batch_size_that_is_taken(table):
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
-def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, table, monkeypatch):
-    X, y = table
+def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, wave, monkeypatch):
+    X, y = wave
     drawn = []
 
     def noted(*args, **parameters):
@@ -49,10 +43,10 @@ def test_the_first_networks_depend_on_the_seed_and_the_shape_only(n_members, tab
     assert len({network.hidden.tobytes() for network in first}) == n_members
 
 
-def test_networks_too_large_for_memory_are_an_error_that_says_what_to_lower(table, monkeypatch):
+def test_networks_too_large_for_memory_are_an_error_that_says_what_to_lower(wave, monkeypatch):
     def short_of_memory(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(_fitting, "initialise", short_of_memory)
     with pytest.raises(MemoryError, match=r"2 network\(s\) of 99 neurons; lower `width` or"):
-        SketchGNRegressor(99, n_members=2).fit(*table)
+        SketchGNRegressor(99, n_members=2).fit(*wave)

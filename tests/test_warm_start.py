@@ -16,14 +16,8 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def table(rng):
-    X = rng.standard_normal((300, 2))
-    return X, np.sin(X[:, 0])
-
-
-def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(table):
-    X, y = table
+def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(wave):
+    X, y = wave
     constant = np.column_stack([X, np.full(300, 5.0)])
     varying = np.column_stack([X, np.sign(X[:, 1])])
     model = SketchGNRegressor(16, max_iter=100, alpha=1e-6, warm_start=True, random_state=0)
@@ -40,8 +34,8 @@ def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(tab
     assert np.abs(model.coefs_[0][2]).max() > 0
 
 
-def test_what_goes_on_stays_in_the_precision_of_its_batches(table, monkeypatch):
-    X, y = table
+def test_what_goes_on_stays_in_the_precision_of_its_batches(wave, monkeypatch):
+    X, y = wave
     seen = set()
     rmatvec = Jacobian.rmatvec
 
@@ -58,8 +52,8 @@ def test_what_goes_on_stays_in_the_precision_of_its_batches(table, monkeypatch):
 
 
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
-def test_a_fit_to_a_single_row_is_nothing_to_go_on_from(first, table):
-    X, y = table
+def test_a_fit_to_a_single_row_is_nothing_to_go_on_from(first, wave):
+    X, y = wave
     model = SketchGNRegressor(8, max_iter=100, alpha=0.1, warm_start=True, random_state=0)
     getattr(model, first)(X[:1], y[:1])
     assert model.fit(X, y).score(X, y) > 0.9
@@ -69,8 +63,8 @@ def test_a_fit_to_a_single_row_is_nothing_to_go_on_from(first, table):
     ("changed", "found"),
     [({"width": 9}, 8), ({"n_members": 2}, 1), ({"loss": "huber"}, "squared_error")],
 )
-def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, table):
-    X, y = table
+def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, wave):
+    X, y = wave
     model = SketchGNRegressor(max_iter=2, width=8, warm_start=True, random_state=0).fit(X, y)
     before = model.predict(X)
     model.set_params(**changed)
@@ -81,8 +75,8 @@ def test_a_fit_goes_on_from_one_of_the_same_shape_only(changed, found, table):
 
 @pytest.mark.parametrize("constants", [[7.0], [7.0, 8.0], [0.0]])
 @pytest.mark.parametrize("n_outputs", [1, 2])
-def test_fits_to_constant_targets_are_nothing_to_go_on_from(n_outputs, constants, table):
-    X, y = table
+def test_fits_to_constant_targets_are_nothing_to_go_on_from(n_outputs, constants, wave):
+    X, y = wave
     targets = np.column_stack([1e-6 * y, X[:, 1]])[:, :n_outputs]
     model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0)
     expected = clone(model).fit(X, targets)
@@ -92,8 +86,8 @@ def test_fits_to_constant_targets_are_nothing_to_go_on_from(n_outputs, constants
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
 
-def test_one_constant_target_of_several_costs_the_others_nothing(table):
-    X, y = table
+def test_one_constant_target_of_several_costs_the_others_nothing(wave):
+    X, y = wave
     targets = np.column_stack([y, np.zeros(300)])
     model = SketchGNRegressor(16, max_iter=200, alpha=0.01, warm_start=True, random_state=0)
     before = model.fit(X, targets).predict(X)[:, 0]
@@ -102,8 +96,8 @@ def test_one_constant_target_of_several_costs_the_others_nothing(table):
     assert np.mean((after - before) ** 2) < 0.01 * np.var(y)
 
 
-def test_it_may_be_decided_after_the_first_fit(table):
-    X, y = table
+def test_it_may_be_decided_after_the_first_fit(wave):
+    X, y = wave
     first = SketchGNRegressor(16, max_iter=60, alpha=0.1, random_state=0)
     then = clone(first).fit(X, y).set_params(warm_start=True, max_iter=1).fit(X, y)
     assert then.score(X, y) > first.fit(X, y).score(X, y) - 0.05
@@ -114,8 +108,8 @@ def test_it_may_be_decided_after_the_first_fit(table):
 
 
 @pytest.mark.parametrize("first", ["stream", "number", "noise"])
-def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, table):
-    X, y = table
+def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, wave):
+    X, y = wave
     model = SketchGNRegressor(16, max_iter=60, warm_start=True, random_state=0)
     if first == "stream":
         for start in (0, 20, 40):
@@ -132,9 +126,9 @@ def test_a_penalty_that_no_rows_have_chosen_is_chosen_then(first, table):
     assert model.fit(X, y).alpha_ == alpha  # and once only
 
 
-def test_columns_are_those_of_the_first_fit(table):
+def test_columns_are_those_of_the_first_fit(wave):
     pandas = pytest.importorskip("pandas")
-    X, y = table
+    X, y = wave
     frame = pandas.DataFrame(X, columns=["a", "b"])
     model = SketchGNRegressor(8, max_iter=5, warm_start=True, random_state=0).fit(frame, y)
     for other in (frame[["b", "a"]], frame.rename(columns={"a": "c"})):
@@ -146,8 +140,8 @@ def test_columns_are_those_of_the_first_fit(table):
     assert list(model.feature_names_in_) == ["c", "b"]
 
 
-def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(table):
-    X, y = table
+def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(wave):
+    X, y = wave
     model = SketchGNRegressor(8, max_iter=5, alpha=0.1, random_state=0).fit(X, y)
     for copy in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
         assert not hasattr(copy, "_resume") and hasattr(model, "_resume")
@@ -158,8 +152,8 @@ def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(table):
     np.testing.assert_array_equal(again.fit(X, y).predict(X), model.fit(X, y).predict(X))
 
 
-def test_a_pickle_from_before_keeps_the_penalty_that_was_chosen(table):
-    X, y = table
+def test_a_pickle_from_before_keeps_the_penalty_that_was_chosen(wave):
+    X, y = wave
     model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0).fit(X, y)
     state = model.__getstate__()
     for training in state["_resume"][1]:
