@@ -92,6 +92,7 @@ def search_penalty(
         search.state = best
     one_judge = search.judge_weight / max(search.weight, search.judge_weight)
     learnt = least <= (1 - _MORE_THAN_CHANCE * one_judge) * first
+    search.learnt = learnt and search.weight > 0
     if learnt and not stopped and first > 0:  # else nobody judges
         search.suit_the_columns()
     return stopped, learnt
@@ -140,6 +141,8 @@ def choose_penalty(training, data, *, batch_size):
         In the units of the user's weights.
     column_penalty : ndarray of shape (n_features + 1,) or None
         What it is multiplied by for the hidden weights of every column of the rows; None is 1.
+    learnt : bool
+        Whether rows have chosen both, and not by chance.
     """
     search = probe(training, data, batch_size=batch_size, n_cycles=_PROBE_CYCLES)
-    return search.alpha, search.trainings[0].column_penalty
+    return search.alpha, search.trainings[0].column_penalty, search.learnt

@@ -149,8 +149,8 @@ _TROUBLES = {
     ),
     "no step helped": (
         "no step lowered the error on the held-out rows, so that the mean of the targets is "
-        "predicted; look whether `X_val` has gone through the same steps as `X`, and "
-        "`y_val` is in the units of `y`"
+        "predicted; if there is something to learn, look whether `X_val` has gone through the "
+        "same steps as `X`, and `y_val` is in the units of `y`"
     ),
     "max_iter": "max_iter={n} was reached before tol={tol:g}; increase one of them",
 }

@@ -205,7 +205,7 @@ def _with_alpha(stream, settings, training, data):
         return stream
     training = replace(training, total_weight=data.weight)
     size = max(auto_batch_size(data.targets.shape[1]), settings.batch_size or 0)
-    chosen, weighed = choose_penalty(training, data, batch_size=size)
+    chosen, weighed, _ = choose_penalty(training, data, batch_size=size)
     rows = stream.alpha_rows + len(data)
     kept = stream.alpha_rows / rows
 

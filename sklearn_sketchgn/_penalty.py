@@ -81,10 +81,12 @@ class PenaltySearch:
         Sum of the weights of the rows that judge.
     interval : int
         Steps between two adjustments.
+    learnt : bool
+        Whether the judges have gained more than chance gives them; False before the search.
     """
 
     def __init__(self, training, data, cycle_steps, held_out=None):
-        self._data = data
+        self._data, self.learnt = data, False
         self.interval = max(1, ceil(cycle_steps / _ADJUSTMENTS))
         places, rng = held_out or (even_places(data, training.rng, cells=True), training.rng)
         place, n_distinct, n_apart = places

@@ -41,13 +41,20 @@ from ._training_data import check_all_rows
 from ._uncertainty import standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
+    naming,
     normalised_weights,
     unchanged_on_error,
     validate_inputs,
     validate_training_data,
     validate_validation_data,
 )
-from ._warm_start import check_not_lost, check_resume, varies_late, with_late_columns
+from ._warm_start import (
+    check_not_lost,
+    check_resume,
+    vary_late,
+    with_late_columns,
+    with_late_targets,
+)
 from .sketches import SKETCHES
 from .solvers import SOLVERS
 
@@ -139,7 +146,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         gets no ramps.
     warm_start : bool, default=False
         Continue from the last fit: its weights, scaling, penalty, damping (unless ``damping`` has
-        changed) and momentum. ``alpha="auto"`` is not searched for again. Columns must be those of
+        changed) and momentum. ``alpha="auto"`` is chosen anew only
+        if no rows have chosen it so far. Columns must be those of
         the last fit, by name; nothing is gone on from where all targets were constant.
         A pickle holds what a fit goes on from only if this was True when it was written.
     random_state : int, RandomState instance or None, default=None
@@ -553,6 +561,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         given = (X, y, sample_weight)
         reset = not self._goes_on()
         samples, flat = validate_training_data(self, X, y, sample_weight, groups, reset=reset)
+        if self.batch_size is None:
+            check_all_rows(samples.X, None)  # before anything is copied
         if not self.train_output:
             check_rows_of_the_paper(samples.X)
         weight, settings.weight_unit = normalised_weights(samples.weight)
@@ -566,15 +576,15 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         loss_function = settings.loss_function
         loss_function.check_targets(y)
         if held_out is not None:
-            loss_function.check_targets(held_out.y)
+            with naming("`y_val`"):
+                loss_function.check_targets(held_out.y)
         unit = settings.weight_unit
         moments = [fit_moments(table, weight).in_weight_unit(unit) for table in (X, y)]
-        scaling, resume = self._resumed(settings, *moments)
+        scaling, resume = self._resumed(settings, moments, samples)
         if resume:
             moments = going_on_from(self._stream, *moments)
         else:
-            scaling = scaling_of(*moments, scale_inputs=self.train_output)
-            scaling = loss_function.rescale_targets(scaling, y, weight)
+            scaling = self._scaling(settings, moments, samples)
             scaling = encoded(settings, samples, scaling, rng)
         if scaling.ramps is not None:
             check_can_be_encoded(X)
@@ -617,7 +627,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             folded,
             self.alpha_,
             self.column_penalty_,
-            chosen=settings.alpha is None,
+            chosen=all(outcome.training.alpha_is_chosen for outcome in outcomes),
         )
         self._diagnose(samples.X, scaling)
         return callbacks
@@ -648,15 +658,25 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         """Return whether a fit goes on from an earlier one, whose columns are expected again."""
         return self.warm_start and hasattr(self, "_resume")
 
-    def _resumed(self, settings, x_moments, y_moments):
+    def _scaling(self, settings, moments, samples):
+        """Return the scaling by the moments of inputs and targets, as the loss wants it."""
+        scaling = scaling_of(*moments, scale_inputs=self.train_output)
+        return settings.loss_function.rescale_targets(scaling, samples.y, samples.weight)
+
+    def _resumed(self, settings, moments, samples):
         """Return (scaling, trainings) of the fit that this one goes on from, or (None, None)."""
         if not self._goes_on():
             check_not_lost(self)
             return None, None
-        check_resume(self._resume, settings, len(y_moments.mean))
-        if varies_late(self._stream.y, y_moments):
+        check_resume(self._resume, settings, samples.y.shape[1])
+        x_moments, y_moments = moments
+        late = vary_late(self._stream.y, y_moments)
+        if late.all():
             return None, None  # neither a scale nor a penalty is known from constant targets
-        return with_late_columns(*self._resume, x_moments)
+        resume = self._resume
+        if late.any():
+            resume = with_late_targets(*resume, self._scaling(settings, moments, samples), late)
+        return with_late_columns(*resume, x_moments)
 
     def _keep(self, settings, scaling, outcomes):
         """Set all fitted attributes, and return the folded networks of the members."""
@@ -704,7 +724,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def _warn(self, reason, events):
         """Issue one warning for all that a user should know about how the fit ended."""
-        found = troubles(reason, self.n_iter_, events, self.tol)
+        # Rows that early stopping holds out are like the others: of noise the mean is the best.
+        expected = reason == "no step helped" and self.early_stopping
+        found = troubles("schedule" if expected else reason, self.n_iter_, events, self.tol)
         if found:
             message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
             warnings.warn(message, ConvergenceWarning, stacklevel=3)

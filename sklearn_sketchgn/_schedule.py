@@ -62,6 +62,8 @@ def train(
         if not training.history["objective"]:
             raise MemoryError(_memory_advice(settings, data, network)) from error
         reason = "memory"
+    useless = resume is None and watch.no_step_helped(data)
+    got_worse = useless and watch.has_got_worse(data)
     training.network = watch.best_network()
     judged = validation is None and resume is None
     exact = judged and watch.first_is_exact(data)
@@ -75,9 +77,9 @@ def train(
         watch.losses.append(watch.losses[0])
         watch.steps.append(watch.steps[-1])
     if reason not in ("interrupted", "memory", "callback"):
-        if worse:
+        if worse or got_worse:
             reason = "worse"
-        elif resume is None and watch.no_step_helped(data):
+        elif useless:
             reason = "no step helped"
     n_groups = 1 if search is None else len(search.groups)
     return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
@@ -104,7 +106,7 @@ def _run_phases(training, data, plan, watch, search, whole):
         )
         if stopped:
             return watch.why_stopped
-        training.alpha_is_chosen = learnt and search.weight > 0
+        training.alpha_is_chosen = search.learnt
         search.suit_the_mean()
         if settings.damping is None:
             # The mean of several groups is less noisy than each, and all rows are not noisy.
@@ -187,6 +189,6 @@ def _first_training(settings, data, network, scaling, rng, resume):
     elif settings.alpha is None and (resume is not None or settings.batch_size is None):
         # What goes on, or has no batches, cannot be searched along.
         size = auto_batch_size(data.targets.shape[1])
-        training.alpha, training.column_penalty = choose_penalty(training, data, batch_size=size)
-        training.alpha_is_chosen = True
+        chosen = choose_penalty(training, data, batch_size=size)
+        training.alpha, training.column_penalty, training.alpha_is_chosen = chosen
     return training

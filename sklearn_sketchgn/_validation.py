@@ -167,9 +167,7 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(f"`X_val` and `y_val` must be given together; `{missing}` is None.")
     # Errors call them X and y, as those that the estimator is trained on are called.
-    with _naming("`X_val`"):
-        validate_inputs(estimator, X_val)
-    with _naming("`X_val`, `y_val` or `sample_weight_val`"):
+    with naming("`X_val`, `y_val` or `sample_weight_val`"):
         samples, _ = validate_training_data(estimator, X_val, y_val, sample_weight_val, reset=False)
     found = samples.y.shape[1]
     if found != n_outputs:
@@ -178,7 +176,7 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
 
 
 @contextmanager
-def _naming(arguments):
+def naming(arguments):
     """Say which arguments an error is about."""
     try:
         yield

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ._losses import HUBER_EPSILON
 from ._scaling import input_scale
 
 
@@ -46,9 +47,32 @@ def check_not_lost(estimator):
         )
 
 
-def varies_late(before, now):
-    """Return whether none of the targets varied so far, and now one does, if only from before."""
-    return not before.deviation.any() and before.merged(now).deviation.any()
+def vary_late(before, now):
+    """Return which targets have been constant so far and now vary, if only from before."""
+    return (before.deviation == 0) & (before.merged(now).deviation > 0)
+
+
+def with_late_targets(scaling, trainings, fresh, late):
+    """Return the (scaling, trainings) to go on from where some targets vary for the first time.
+
+    They get their mean and scale from the scaling ``fresh``, and begin with their mean; with the
+    Huber loss under its first threshold, as that of a constant is none.
+    """
+    y_mean = np.where(late, fresh.y_mean, scaling.y_mean)
+    y_scale = np.where(late, fresh.y_scale, scaling.y_scale)
+    begun = []
+    for training in trainings:
+        network = training.network
+        network = replace(
+            network,
+            output=np.where(late, network.output.dtype.type(0), network.output),
+            intercept=np.where(late, network.intercept.dtype.type(0), network.intercept),
+        )
+        loss = training.loss_function
+        if loss.needs_threshold:
+            loss = replace(loss, threshold=np.where(late, HUBER_EPSILON, loss.threshold))
+        begun.append(replace(training, network=network, previous_step=None, loss_function=loss))
+    return replace(scaling, y_mean=y_mean, y_scale=y_scale), begun
 
 
 def with_late_columns(scaling, trainings, x_moments):

@@ -327,8 +327,8 @@ MUTANTS = [
     Mutant(
         "steps on all rows forget what another network learnt of the columns",
         "_schedule.py",
-        "training.alpha, training.column_penalty = choose_penalty(",
-        "training.alpha, _ = choose_penalty(",
+        "training.alpha, training.column_penalty, training.alpha_is_chosen = chosen",
+        "training.alpha, _, training.alpha_is_chosen = chosen",
         "tests/test_relevance.py::test_without_batches_another_network_weighs_the_columns",
     ),
     Mutant(
@@ -1943,7 +1943,7 @@ MUTANTS = [
     Mutant(
         "a warm start from the scale of a constant target",
         "_regressor.py",
-        "if varies_late(self._stream.y, y_moments):",
+        "if late.all():",
         "if False:",
         "tests/test_warm_start.py::test_fits_to_constant_targets_are_nothing_to_go_on_from",
     ),
@@ -2013,15 +2013,15 @@ MUTANTS = [
     Mutant(
         "a second constant target that looks like a varying one",
         "_warm_start.py",
-        "before.merged(now).deviation.any()",
-        "now.deviation.any()",
+        "(before.merged(now).deviation > 0)",
+        "(now.deviation > 0)",
         "tests/test_warm_start.py::test_fits_to_constant_targets_are_nothing_to_go_on_from",
     ),
     Mutant(
         "a penalty for noise called chosen",
-        "_schedule.py",
-        "learnt and search.weight > 0",
-        "search.weight > 0",
+        "_cycles.py",
+        "search.learnt = learnt and search.weight > 0",
+        "search.learnt = search.weight > 0",
         "tests/test_warm_start.py::test_a_penalty_that_no_rows_have_chosen_is_chosen_then",
     ),
     Mutant(
@@ -2051,6 +2051,13 @@ MUTANTS = [
         "        if got != needed:",
         "        if False:",
         "tests/test_encoding.py::test_the_network_of_the_paper_takes_columns_as_they_are",
+    ),
+    Mutant(
+        "a target that varies late in the units of a constant",
+        "_regressor.py",
+        "if late.any():",
+        "if False:",
+        "tests/test_warm_start.py::test_a_target_that_varies_late_gets_its_own_scale",
     ),
 ]
 

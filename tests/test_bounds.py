@@ -151,6 +151,25 @@ def test_held_out_rows_that_no_network_suits_are_told_of(rng):
     np.testing.assert_allclose(model.predict(X), y.mean())
 
 
+def test_of_noise_the_mean_may_be_the_best_that_early_stopping_finds():
+    reasons = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        X, y = rng.standard_normal((200, 5)), rng.standard_normal(200)
+        # Warnings would be errors.
+        reasons.append(quick(early_stopping=True).fit(X, y).stop_reason_)
+    assert any(reason.startswith("no step lowered the error") for reason in reasons)
+
+
+def test_steps_that_raise_the_error_are_blamed_with_held_out_rows_too(rng):
+    X, y = table(rng)
+    model = quick(width=64, alpha=1e-8, damping=0, max_iter=20, batch_size=20)
+    noise = rng.standard_normal(len(y))
+    with pytest.warns(ConvergenceWarning, match="its steps raised the error on the training rows"):
+        model.fit(X, noise, X_val=X[:100], y_val=rng.standard_normal(100))
+    assert model.stop_reason_.startswith("the steps raised the error")
+
+
 def test_warm_starts_remember_the_range_of_their_first_rows(rng):
     X, y = table(rng)
     model = quick(warm_start=True).fit(X, y)

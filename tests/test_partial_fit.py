@@ -228,7 +228,7 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
 
     def choose(training, data, **_):
         weights.append((training.total_weight, data.weights.sum()))
-        return next(values), None
+        return next(values), None, True
 
     monkeypatch.setattr("sklearn_sketchgn._partial_fit.choose_penalty", choose)
     model = SketchGNRegressor(width=8, random_state=0)
@@ -246,7 +246,7 @@ def test_the_penalty_is_chosen_by_blocks_and_averaged_by_their_rows(friedman, mo
 def test_what_columns_count_is_averaged_with_it(friedman, monkeypatch):
     X, y = friedman[:2]
     second = np.append(np.geomspace(0.1, 4.0, X.shape[1]), 1.0)
-    chosen = iter([(1.0, None), (1.0, second)])
+    chosen = iter([(1.0, None, True), (1.0, second, True)])
     monkeypatch.setattr(_partial_fit, "choose_penalty", lambda *_, **__: next(chosen))
     model = SketchGNRegressor(width=8, random_state=0).partial_fit(X[:40], y[:40])
     np.testing.assert_array_equal(model.column_penalty_, 1.0)

@@ -78,7 +78,9 @@ def test_the_validation_loss_is_half_the_mean_squared_error(tables):
 def test_errors_of_validation_rows_name_them(rng):
     X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
     model = SketchGNRegressor(width=8, max_iter=5)
-    with pytest.raises(ValueError, match="^`X_val`: X has 2 features"):
+    with pytest.raises(
+        ValueError, match="`X_val`, `y_val` or `sample_weight_val`: X has 2 features"
+    ):
         model.fit(X, y, X_val=X[:, :2], y_val=y)
-    with pytest.raises(ValueError, match="`y_val` or `sample_weight_val`: .* inconsistent numbers"):
-        model.fit(X, y, X_val=X, y_val=y[:-1])
+    with pytest.raises(ValueError, match="^`y_val`: .*y are out of the valid range"):
+        model.set_params(loss="poisson").fit(X, y**2, X_val=X, y_val=y)

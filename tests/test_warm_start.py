@@ -96,6 +96,17 @@ def test_one_constant_target_of_several_costs_the_others_nothing(wave):
     assert np.mean((after - before) ** 2) < 0.01 * np.var(y)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_a_target_that_varies_late_gets_its_own_scale(unit, loss, wave):
+    X, y = wave
+    model = SketchGNRegressor(16, max_iter=400, loss=loss, warm_start=True, random_state=0)
+    model.fit(X, np.column_stack([y, np.full(300, 3.0)]))
+    targets = np.column_stack([y, 3.0 + unit * X[:, 1]])
+    found = model.fit(X, targets).predict(X)
+    assert np.all(np.var(found - targets, axis=0) < 0.02 * np.var(targets, axis=0))
+
+
 def test_it_may_be_decided_after_the_first_fit(wave):
     X, y = wave
     first = SketchGNRegressor(16, max_iter=60, alpha=0.1, random_state=0)

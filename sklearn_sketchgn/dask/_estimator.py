@@ -13,9 +13,8 @@ from .._network import Network
 from .._parameters import settings_of
 from .._plan import BATCH_STEPS, auto_batch_size
 from .._regressor import SketchGNRegressor
-from .._scaling import scaling_of
 from .._streaming import going_on_from
-from .._validation import validate_validation_data
+from .._validation import naming, validate_validation_data
 from . import _inputs, _predictions
 from ._raw_table import RawTable
 from ._rounds import Rounds, running_client
@@ -330,7 +329,8 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         loss_function = settings.loss_function
         held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
         if held_out is not None:
-            loss_function.check_targets(held_out.y)
+            with naming("`y_val`"):
+                loss_function.check_targets(held_out.y)
         raw = RawTable(client, blocks, loss_function, self.train_output)
         settings.weight_unit = raw.weight_unit
         rng = self._generator()
@@ -339,13 +339,12 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         size = min(self.sample_size, raw.n_rows) if distributed else raw.n_rows
         entropy = rng.bit_generator.seed_seq.entropy
         samples = raw.sample(size, [entropy, _SAMPLE_KEY])
-        scaling, resume = self._resumed(settings, raw.x, raw.y)
+        scaling, resume = self._resumed(settings, (raw.x, raw.y), samples)
         if resume:
             moments = going_on_from(self._stream, raw.x, raw.y)
         else:
             moments = raw.x, raw.y
-            scaling = scaling_of(*moments, scale_inputs=self.train_output)
-            scaling = loss_function.rescale_targets(scaling, samples.y, samples.weight)
+            scaling = self._scaling(settings, moments, samples)
         whole = None
         if distributed:
             if not getattr(settings.solver, "distributed", False):
