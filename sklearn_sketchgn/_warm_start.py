@@ -64,9 +64,7 @@ def with_late_targets(scaling, trainings, fresh, late):
     for training in trainings:
         network = training.network
         network = replace(
-            network,
-            output=np.where(late, network.output.dtype.type(0), network.output),
-            intercept=np.where(late, network.intercept.dtype.type(0), network.intercept),
+            network, output=network.output * ~late, intercept=network.intercept * ~late
         )
         loss = training.loss_function
         if loss.needs_threshold:
