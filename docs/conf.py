@@ -55,6 +55,7 @@ html_sidebars = {
     page: []
     for page in (
         "algorithm",
+        "design_notes",
         "auto_examples/plot_*",
         "changelog",
         "coming_from_mlpregressor",
