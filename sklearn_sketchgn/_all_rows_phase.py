@@ -42,7 +42,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step=None):
     value, accepted = problem.value(), True
     for _ in range(n_steps):
         if accepted:
-            prepared = _prepare(training, problem, prepared)
+            prepared = training.prepare(problem, prepared)
         step, result = problem.solve(training.solver, prepared, training.ridge(weight))
         trial, trial_value = problem.trial(training.network, step, data)
         predicted = problem.predicted_decrease(step)
@@ -60,7 +60,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step=None):
             step_norm=norm(step) if accepted else 0.0,
             batch_size=len(data),
             flips=flips,
-            events=result.message if accepted else f"rejected {result.message}".strip(),
+            mark="" if accepted else "rejected",
         )
         _adapt_damping(training, gain, accepted)
         if not accepted:
@@ -79,13 +79,6 @@ def run_all_rows(training, data, *, n_steps, tol, after_step=None):
         if 0 <= before - value <= tol * before:
             return "decrease"
     return "max_iter"
-
-
-def _prepare(training, problem, previous):
-    sketch = problem.sketch_of_rows(training.sketch)
-    return training.solver.prepare(
-        problem.jacobian, sketch=sketch, rng=training.rng, previous=previous
-    )
 
 
 def _adapt_damping(training, gain, accepted):

@@ -82,7 +82,7 @@ def _batch_step(training, batch, follower, length):
     weight = batch.weight
     problem = training.subproblem(batch, training.metric)
     value, damping = problem.value(), training.ridge(weight)
-    state = training.solver.prepare(problem.jacobian, sketch=training.sketch, rng=training.rng)
+    state = training.prepare(problem)
     drift = training.previous_step
     if drift is not None:
         drift = training.momentum * drift
@@ -90,13 +90,9 @@ def _batch_step(training, batch, follower, length):
     moved, taken = _guarded_move(training.network, problem, step, length, value, batch)
     if follower is not None:
         follower.follow(problem, state, damping, step, length if taken == length else 0.0)
-    event = result.message
-    if taken == length:
-        training.previous_step = step
-    else:
-        # The linearisation failed along this step: the next batch starts without momentum.
-        training.previous_step = None
-        event = f"step shortened {event}".strip() if taken else "step skipped"
+    # Where the linearisation failed along this step the next batch starts without momentum.
+    training.previous_step = step if taken == length else None
+    mark = "" if taken == length else "step shortened" if taken else "step skipped"
     training.network = moved
     training.record_step(
         value,
@@ -105,7 +101,7 @@ def _batch_step(training, batch, follower, length):
         step_norm=taken * norm(step) if taken else 0.0,
         batch_size=len(batch),
         flips=np.nan,
-        events=event,
+        mark=mark,
     )
     return training.loss(problem.root_loss, weight)
 

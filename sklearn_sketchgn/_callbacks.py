@@ -1,14 +1,12 @@
 """Tell scikit-learn's callbacks (1.9 and later) of every epoch and every step on all rows."""
 
-from ._members import combine
-
 
 class CallbackObserver:
     """Runs the hooks of an estimator's callbacks around the epochs and steps of a fit.
 
     The tree of tasks is the fit with one leaf for each epoch of batches or accepted step on all
-    rows. Hooks that ask for ``fitted_estimator`` get a copy that predicts by the network of that
-    moment (of the first member, if there are several).
+    rows. Hooks that ask for ``fitted_estimator`` get a copy as it were if the fit ended at
+    that moment (of the first member, if there are several), but without standard deviations.
 
     Parameters
     ----------
@@ -16,17 +14,15 @@ class CallbackObserver:
         Being fitted; all that ``predict`` needs besides weights and bounds is in place.
     given : tuple of (X, y, sample_weight)
         What the user passed to ``fit``.
-    scaling : Scaling
-        Folds networks.
-    bounds : tuple of (input_bounds_, target_bounds_)
-        Of the predictions.
+    so_far : callable
+        Given the :class:`Watch`, returns the attributes of that copy.
     """
 
-    def __init__(self, estimator, given, scaling, bounds):
+    def __init__(self, estimator, given, so_far):
         X, y, sample_weight = given
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._arguments = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
-        self._scaling, self._bounds = scaling, bounds
+        self._so_far = so_far
         self._used = bool(getattr(estimator, "_skl_callbacks", None))
         self._root = self._leaf = None
         self._n_left = 0
@@ -42,7 +38,7 @@ class CallbackObserver:
             self._root = estimator._init_callback_context(max_subtasks=self._n_left)
             self._root.call_on_fit_task_begin(**self._arguments)
         else:
-            stop = self._end_leaf(lambda: self._state(watch))
+            stop = self._end_leaf(lambda: self._so_far(watch))
         if self._n_left and not stop:
             self._n_left -= 1
             in_batches = len(watch.training.history["objective"]) < watch.plan.steps_in_batches
@@ -62,9 +58,3 @@ class CallbackObserver:
         if leaf is None:
             return False
         return leaf.call_on_fit_task_end(**self._arguments, reconstruction_attributes=state)
-
-    def _state(self, watch):
-        coefs, intercepts = combine([self._scaling.fold(watch.training.network)])
-        inputs, targets = self._bounds
-        bounds = {"input_bounds_": inputs, "target_bounds_": targets}
-        return {"coefs_": coefs, "intercepts_": intercepts, **bounds}

@@ -112,28 +112,34 @@ def troubles(stop_reason, n_steps, events, tol):
         found.append(_TROUBLES[stop_reason].format(n=n_steps, tol=tol))
     # At an optimum no step helps, and a block of a stream may be a single row without any effect.
     expected = stop_reason in ("round-off", "block")
-    if events and not expected and all(_was_not_taken(event) for event in events):
+    if events and not expected and all(_NOT_TAKEN & _marks(event) for event in events):
         found.append(
             f"none of its {n_steps} steps could be taken: `solver` gave values that are not finite "
             'or raise the objective; try solver="direct" or a larger `damping`'
         )
-    truncated = sum("truncated" in event for event in events)
+    truncated = sum("truncated" in _marks(event) for event in events)
     if truncated:
         found.append(
             f"{truncated} of {len(events)} linear systems were singular to working "
             "precision and solved by eigenvalues; increase `alpha` or `damping`"
         )
-    unfinished = sum("not converged" in event for event in events)
+    unfinished = sum("not converged" in _marks(event) for event in events)
     if unfinished:
         found.append(
-            f"`solver` did not converge in {unfinished} of {len(events)} steps; "
-            "increase `damping`, or `max_iter` or `oversampling` of solver=CG(...)"
+            f"`solver` did not converge in {unfinished} of {len(events)} steps; increase "
+            "`damping`, or what its iterations depend on: of solver=CG(...), `max_iter` or "
+            "`oversampling`"
         )
     return found
 
 
-def _was_not_taken(event):
-    return event.startswith(("step skipped", "rejected"))
+def _marks(event):
+    """Return the marks of a step's event, or of those of all groups, without what solvers say."""
+    parts = [part.partition(": ")[0] for part in event.split("; ")]
+    return {mark for part in parts for mark in part.split(", ")}
+
+
+_NOT_TAKEN = {"step skipped", "rejected"}
 
 
 _TROUBLES = {

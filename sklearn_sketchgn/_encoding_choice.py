@@ -9,6 +9,7 @@ from ._encoding import can_be_encoded, check_can_be_encoded, place_ramps
 from ._fitting import first_networks, scaled_data, with_batch_size, with_threshold
 from ._folds import even_places
 from ._schedule import new_training
+from ._training import twin
 from ._training_data import holds_too_much
 
 # Ramps must lower the loss of rows that the probes have not seen by this share.
@@ -44,11 +45,11 @@ def _pay(settings, samples, with_ramps, rng):
     for scaling in (replace(with_ramps, ramps=None), with_ramps):
         chosen = with_batch_size(settings, samples, scaling, None)
         data, _ = scaled_data(chosen, samples, None, scaling)
-        start = first_networks(chosen, data, _twin(rng), None)[0]
+        start = first_networks(chosen, data, twin(rng), None)[0]
         if not losses:  # Those by another threshold, or of other rows, could not be compared.
             loss_function = with_threshold(chosen, data, scaling, start).loss_function
-            places = even_places(data, _twin(rng), cells=True)
-        held_out = places, _twin(rng)
+            places = even_places(data, twin(rng), cells=True)
+        held_out = places, twin(rng)
         chosen = replace(chosen, loss_function=loss_function)
         network, _, generator = start
         training = new_training(chosen, data, network, scaling, generator)
@@ -56,10 +57,3 @@ def _pay(settings, samples, with_ramps, rng):
         search = probe(training, data, batch_size=chosen.batch_size, n_cycles=1, held_out=held_out)
         losses.append(search.mean_loss())
     return losses[1] < (1 - _WORTH) * losses[0]
-
-
-def _twin(rng):
-    """Return a generator that starts as this one did, and has nothing in common with it."""
-    # Not a deep copy, which in numpy 1 draws the seeds of what it spawns from the system.
-    seed = rng.bit_generator.seed_seq
-    return np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=seed.spawn_key))

@@ -90,6 +90,7 @@ class Jacobian:
 
     def matvec(self, vector):
         """Return J v for a parameter vector v, shape ``(shape[0],)``."""
+        vector = _flat(vector, self.shape[1])
         out = np.empty((self.n_outputs, self.n_samples), dtype=self.dtype)
         combined = self._combine(*self._layers(vector))
         for block in self._row_blocks():
@@ -98,6 +99,7 @@ class Jacobian:
 
     def rmatvec(self, vector):
         """Return J' u for a vector u of one number per sample and output."""
+        vector = _flat(vector, self.shape[0])
         u = self._scale(vector.reshape(self.n_outputs, self.n_samples))
         moments = np.zeros((self.n_outputs * self.n_features, self.width), dtype=self.dtype)
         for block in self._row_blocks():
@@ -328,6 +330,14 @@ class Jacobian:
         intercept = np.zeros((len(X), k), dtype=self.dtype)
         intercept[:, output] = X[:, -1]
         return np.concatenate([hidden, output_part.reshape(len(X), -1), intercept], axis=1)
+
+
+def _flat(values, size):
+    """Return so many numbers as a vector; scipy's linear operators may pass them as a column."""
+    vector = np.asarray(values).reshape(-1)
+    if len(vector) != size:
+        raise ValueError(f"Expected a vector of {size} numbers; got {len(vector)}.")
+    return vector
 
 
 def _blocks(length, elements):

@@ -28,6 +28,9 @@ def settings_of(estimator):
             raise ValueError(
                 f"train_output=False (the paper's network) needs {name}={needed!r}; got {got!r}."
             )
+    sketch = resolve_strategy(estimator.sketch, SKETCHES, name="sketch", methods=("draw",))
+    if isinstance(sketch, tuple(SKETCHES.values())):
+        sketch.draw(1, 1, np.random.default_rng(0))  # checks parameters that few fits make use of
     return Settings(
         width=estimator.width,
         train_output=estimator.train_output,
@@ -44,7 +47,7 @@ def settings_of(estimator):
         solver=resolve_strategy(
             estimator.solver, SOLVERS, name="solver", methods=("prepare", "solve")
         ),
-        sketch=resolve_strategy(estimator.sketch, SKETCHES, name="sketch", methods=("draw",)),
+        sketch=sketch,
         to_be_continued=estimator.warm_start,
         loss_function=LOSSES[estimator.loss](),
         encoding=estimator.encoding,

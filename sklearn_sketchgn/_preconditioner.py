@@ -89,7 +89,7 @@ def factor_columns(columns, *, exact=False):
 def draw_checked(sketch, sketch_size, n_rows, rng):
     """Return ``sketch.draw(...)`` after checking what a user's own sketch may get wrong."""
     drawn = sketch.draw(sketch_size, n_rows, rng)
-    shape = getattr(drawn, "shape", None)
+    shape = tuple(getattr(drawn, "shape", ()))
     in_parts = getattr(sketch, "in_parts", False)
     if shape != (sketch_size, n_rows) or not (in_parts or hasattr(drawn, "__matmul__")):
         raise ValueError(
@@ -99,12 +99,12 @@ def draw_checked(sketch, sketch_size, n_rows, rng):
         )
     if in_parts:
         return drawn
-    column = drawn @ np.ones((n_rows, 1))  # little work beside the products that follow
-    if np.shape(column) != (sketch_size, 1) or column.dtype.kind != "f":
+    made = drawn @ np.ones((n_rows, 2))  # little work beside the products that follow
+    if type(made) is not np.ndarray or made.shape != (sketch_size, 2) or made.dtype.kind != "f":
         raise ValueError(
-            f"What {sketch!r}.draw({sketch_size}, {n_rows}, rng) returned makes of one column "
-            f"{type(column).__name__} of shape {np.shape(column)}; expected real numbers of shape "
-            f"({sketch_size}, 1). Correct the `sketch` strategy."
+            f"What {sketch!r}.draw({sketch_size}, {n_rows}, rng) returned makes of two columns "
+            f"{type(made).__name__} of shape {np.shape(made)}; expected an array of real numbers "
+            f"of shape ({sketch_size}, 2). Correct the `sketch` strategy."
         )
     return drawn
 

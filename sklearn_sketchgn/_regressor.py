@@ -1,11 +1,10 @@
 """SketchGNRegressor: parameters, validation, fit and predict."""
 
-import warnings
+import copy
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -20,15 +19,15 @@ from ._compat import (
     fit_context,
     with_callbacks,
 )
-from ._diagnosis import diagnose, troubles
+from ._diagnosis import diagnose
 from ._early_stopping import hold_out
 from ._encoding import check_can_be_encoded
 from ._encoding_choice import encoded
 from ._export import to_mlp_regressor
+from ._fitted_attributes import set_attributes, warn_of_troubles
 from ._fitting import fit_members
 from ._forward import last_hidden, network_blocks
 from ._losses import LOSSES, bounded_exp
-from ._members import combine
 from ._parameters import settings_of
 from ._partial_fit import advance
 from ._pickling import stamped, unstamped
@@ -36,7 +35,6 @@ from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
-from ._training import STOP_REASONS
 from ._training_data import check_all_rows
 from ._uncertainty import standard_deviation
 from ._validation import (
@@ -431,7 +429,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 seed = check_random_state(self.random_state).randint(2**31 - 1)
             curve, steps = getattr(self, "loss_curve_", []), getattr(self, "loss_steps_", [])
             stream, scaling, outcomes = advance(stream, settings, samples, seed=seed)
-            folded = self._keep(settings, scaling, outcomes)
+            folded = set_attributes(self, settings, scaling, outcomes)
             self.loss_curve_ = [*curve, self.loss_]
             self.loss_steps_ = [*steps, (steps[-1] if steps else 0) + self.n_iter_]
             self._stream = stream.with_members(folded, outcomes)
@@ -440,6 +438,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
                 self.__dict__.pop("_resume", None)  # nothing is learnt yet but the mean
             self._uncertainty = "partial_fit keeps no rows to estimate one from"
             self._diagnose(samples.X, scaling)
+            warn_of_troubles(self, outcomes)
         return self
 
     def predict(self, X, return_std=False):
@@ -531,10 +530,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         for key in params:
             name, nested, _ = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if nested and name in ("sketch", "solver") and isinstance(value, str):
+            has_none = isinstance(value, type) or not hasattr(value, "set_params")
+            if nested and name in _EXAMPLES and has_none:
                 raise ValueError(
-                    f"Cannot set {key!r} while {name}={value!r} is a string; pass an object, "
-                    f"such as {name}={_EXAMPLES[name]}, together with or before it."
+                    f"Cannot set {key!r} while {name}={value!r} is no object with parameters; pass "
+                    f"one, such as {name}={_EXAMPLES[name]}, together with or before it."
                 )
         return super().set_params(**params)
 
@@ -589,20 +589,38 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         if scaling.ramps is not None:
             check_can_be_encoded(X)
             check_all_rows(X, self.batch_size, scaling.n_inputs)
+        self._flat_target = flat
         callbacks = self._train_and_keep(
-            settings, given, samples, held_out, scaling, moments, rng, resume, flat
+            settings, given, samples, held_out, scaling, moments, rng, resume
         )
         callbacks.close()
 
     def _train_and_keep(
-        self, settings, given, samples, held_out, scaling, moments, rng, resume, flat, whole=None
+        self, settings, given, samples, held_out, scaling, moments, rng, resume, whole=None
     ):
         """Train, set the fitted attributes, and return the callbacks that are to be closed."""
-        self._flat_target, self.n_outputs_ = flat, samples.y.shape[1]
+        self.n_outputs_ = samples.y.shape[1]
         self.out_activation_ = settings.loss_function.out_activation
-        x_moments, y_moments = moments
-        bounds = self._bounds(x_moments, y_moments)
-        callbacks = CallbackObserver(self, given, scaling, bounds)
+        bounds = self._bounds(*moments)
+        n_rows = len(samples.y) if whole is None else len(whole)
+
+        def keep(model, settings, outcomes, seed):
+            folded = set_attributes(model, settings, scaling, outcomes)
+            model.input_bounds_, model.target_bounds_ = (bound.copy() for bound in bounds)
+            chosen = all(outcome.training.alpha_is_chosen for outcome in outcomes)
+            model._stream = stream_after_fit(
+                *moments, n_rows, seed, folded, model.alpha_, model.column_penalty_, chosen=chosen
+            )
+
+        def so_far(watch):
+            """Return the attributes of a fit that ends now, but for those that need its rows."""
+            model = copy.copy(self)
+            keep(model, watch.settings, [watch.outcome()], 0)
+            model._uncertainty = "its fit has not ended"
+            model.n_dead_, model.diagnosis_ = None, []
+            return vars(model)
+
+        callbacks = CallbackObserver(self, given, so_far)
         observers = (*([Reporter()] if self.verbose else []), callbacks)
         settings, outcomes, self._uncertainty = fit_members(
             settings,
@@ -615,21 +633,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             observers=observers,
             whole=whole,
         )
-        folded = self._keep(settings, scaling, outcomes)
-        self.input_bounds_, self.target_bounds_ = bounds
-        seed = int(rng.integers(2**31 - 1))
-        n_rows = len(samples.y) if whole is None else len(whole)
-        self._stream = stream_after_fit(
-            x_moments,
-            y_moments,
-            n_rows,
-            seed,
-            folded,
-            self.alpha_,
-            self.column_penalty_,
-            chosen=all(outcome.training.alpha_is_chosen for outcome in outcomes),
-        )
+        keep(self, settings, outcomes, int(rng.integers(2**31 - 1)))
         self._diagnose(samples.X, scaling)
+        warn_of_troubles(self, outcomes)
         return callbacks
 
     def _bounds(self, x_moments, y_moments):
@@ -678,59 +684,6 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             resume = with_late_targets(*resume, self._scaling(settings, moments, samples), late)
         return with_late_columns(*resume, x_moments)
 
-    def _keep(self, settings, scaling, outcomes):
-        """Set all fitted attributes, and return the folded networks of the members."""
-        first = outcomes[0]
-        folded = [scaling.fold(outcome.training.network) for outcome in outcomes]
-        if any(np.isnan(array).any() for member in folded for part in member for array in part):
-            raise ValueError(
-                "The fit gave weights that are NaN. Look for NaN or infinity in X and y, which are "
-                "not looked for with assume_finite=True."
-            )
-        self.coefs_, self.intercepts_ = combine(folded)
-        self._fitted_loss = first.training.loss_function.name
-        self.history_ = first.training.history
-        self.n_iter_ = len(self.history_["objective"])
-        self.loss_curve_ = first.loss_curve
-        self.validation_loss_curve_ = first.validation_loss_curve or None
-        self.loss_steps_ = first.loss_steps
-        self.loss_ = self.loss_curve_[-1]
-        alphas = [outcome.training.alpha for outcome in outcomes]
-        self.alpha_ = float(_geometric_mean(alphas))
-        self.column_penalty_ = _geometric_mean(
-            [outcome.training.factors_of_alpha()[: scaling.n_inputs] for outcome in outcomes]
-        )
-        self.damping_ = float(first.training.damping)
-        self.batch_size_ = settings.batch_size
-        self.solver_, self.sketch_ = settings.solver, settings.sketch
-        reason = _reason_of_all(outcomes)
-        self.stop_reason_ = STOP_REASONS[reason]
-        self.members_ = [
-            {
-                "history": outcome.training.history,
-                "loss_curve": outcome.loss_curve,
-                "validation_loss_curve": outcome.validation_loss_curve or None,
-                "alpha": outcome.training.alpha,
-            }
-            for outcome in outcomes
-        ]
-        # Whatever warm_start is now: it may be set before the next fit, which then goes on without
-        # the momentum, as this takes as much memory as the network.
-        kept = [outcome.training.for_resume(momentum=self.warm_start) for outcome in outcomes]
-        self._resume = (scaling, kept)
-        events = [event for member in self.members_ for event in member["history"]["events"]]
-        self._warn(reason, events)
-        return folded
-
-    def _warn(self, reason, events):
-        """Issue one warning for all that a user should know about how the fit ended."""
-        # Rows that early stopping holds out are like the others: of noise the mean is the best.
-        expected = reason == "no step helped" and self.early_stopping
-        found = troubles("schedule" if expected else reason, self.n_iter_, events, self.tol)
-        if found:
-            message = f"{type(self).__name__}: about this fit: {'; '.join(found)}."
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
-
 
 _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
 
@@ -739,20 +692,3 @@ def _fits_float32(values):
     # Of the smallest numbers of float32 six digits are to be left.
     info, size = np.finfo(np.float32), float(np.max(np.abs(values), initial=0.0))
     return size == 0 or 1e6 * float(info.tiny) < size <= float(info.max)
-
-
-def _reason_of_all(outcomes):
-    """Return what ended the first member, or any other where that is worse news.
-
-    That no step of one helped is no news where those of others did.
-    """
-    reasons = [outcome.stop_reason for outcome in outcomes]
-    helped = [reason for reason in reasons if reason != "no step helped"] or reasons
-    return next((r for r in ("interrupted", "memory", "diverged") if r in reasons), helped[0])
-
-
-def _geometric_mean(values):
-    if len(values) == 1:
-        return values[0]
-    with np.errstate(divide="ignore"):  # of 0, which makes it 0
-        return np.exp(np.mean(np.log(values), axis=0))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ._blas import dot, product
 from ._losses import SquaredError
+from .solvers import SolveResult
 
 _SQUARED_ERROR = SquaredError()
 
@@ -134,15 +135,24 @@ class Subproblem:
         """Return the step, and the solver's result, that minimises with ``pulled`` for P theta."""
         ridge = self.alpha + damping
         if ridge == 0:
-            result = _checked(solver, solver.solve(state, -residual, 0.0), len(self.theta))
+            result = self._solved(solver, state, -residual, 0.0)
             return result.step, result
         centre = (-self.alpha / ridge) * pulled
         if drift is not None:
             centre += (damping / ridge) * self._times(drift, self._metric)
         centre = self._times(centre, self._outward)
         centred = residual if not centre.any() else (residual + self.jacobian.matvec(centre))
-        result = _checked(solver, solver.solve(state, -centred, ridge), len(centre))
+        result = self._solved(solver, state, -centred, ridge)
         return self._times(centre + result.step, self._outward), result
+
+    def _solved(self, solver, state, rhs, ridge):
+        """Return the checked :class:`SolveResult`, with a step of NaN where the algebra failed."""
+        try:
+            return _checked(solver, solver.solve(state, rhs, ridge), self.theta)
+        except np.linalg.LinAlgError as error:
+            # It should not raise; all steps before are worth more than an error.
+            nothing = np.full_like(self.theta, np.nan)
+            return SolveResult(nothing, converged=False, message=f"{type(error).__name__}: {error}")
 
     def image(self, step):
         """Return J p."""
@@ -181,22 +191,24 @@ class Subproblem:
         return float(-(linear + 0.5 * curvature))
 
 
-def _checked(solver, result, size):
+def _checked(solver, result, theta):
     """Return a solver's result, after checking what a user's own solver may get wrong.
 
-    Its message, which becomes the step's event, tells if it has not converged.
+    The step gets the dtype of the parameters: all further ones would be of a larger one.
     """
-    shape = getattr(getattr(result, "step", None), "shape", None)
-    if shape != (size,):
-        found = f"a step of shape {shape}" if shape is not None else f"{type(result).__name__}"
-        raise ValueError(
-            f"{solver!r}.solve returned {found}; expected a SolveResult with a step of shape "
-            f"({size},). Correct the `solver` strategy."
-        )
-    message = result.message or ""
-    if not result.converged and "not converged" not in message:
-        message = f"{message} not converged".strip()
-    return result if message == result.message else replace(result, message=message)
+    step = result.step if isinstance(result, SolveResult) else None
+    if step is None:
+        found = f"{type(result).__name__}, no SolveResult with a step"
+    elif type(step) is not np.ndarray:  # nor a masked one
+        found = f"a step that is a {type(step).__name__}"
+    elif step.shape != theta.shape or step.dtype.kind not in "fiu":
+        found = f"a step of shape {step.shape} and dtype {step.dtype}"
+    else:
+        return replace(result, step=np.asarray(step, dtype=theta.dtype))
+    raise ValueError(
+        f"{solver!r}.solve returned {found}; expected a SolveResult whose step is an array of "
+        f"real numbers of shape {theta.shape}. Correct the `solver` strategy."
+    )
 
 
 def _transformed(rows, matrix):

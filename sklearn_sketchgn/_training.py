@@ -13,6 +13,9 @@ from ._step import squares_by_output
 #: First damping per unit of weight when it is "auto", with targets of unit variance.
 AUTO_DAMPING = 0.04
 
+# What the generator of the sketches is told from others of the same seed by.
+_OF_SKETCHES = 2**31
+
 # Penalty and damping per unit of weight beyond which nothing moves any more, in any precision;
 # larger ones would only overflow.
 _LARGEST_RIDGE = 1e20
@@ -79,6 +82,12 @@ class Training:
     column_penalty: np.ndarray | None = None
     alpha_is_chosen: bool = False
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
+    sketch_rng: Any = None
+
+    def __post_init__(self):
+        # Not that of the batches: which rows meet must not depend on what a strategy draws.
+        if self.sketch_rng is None and self.rng is not None:
+            self.sketch_rng = twin(self.rng, _OF_SKETCHES)
 
     def fresh(self, network, alpha):
         """Return the start of another fit with the same strategies and generator.
@@ -98,7 +107,7 @@ class Training:
     def for_resume(self, *, momentum):
         """Return a copy without the history, the generator, the strategies and the metric."""
         step = self.previous_step if momentum else None
-        kept = replace(self, previous_step=step, history={}, rng=None)
+        kept = replace(self, previous_step=step, history={}, rng=None, sketch_rng=None)
         return replace(kept, solver=None, sketch=None, metric=None)
 
     def subproblem(self, data, metric=None):
@@ -115,6 +124,15 @@ class Training:
         elif self.column_penalty is not None:
             coordinates = column_coordinates(self.column_penalty, dtype)
         return data.subproblem(self.network, alpha * data.weight, self.loss_function, coordinates)
+
+    def prepare(self, problem, previous=None):
+        """Return what the solver makes of a subproblem and of its state of the step before."""
+        return self.solver.prepare(
+            problem.jacobian,
+            sketch=problem.sketch_of_rows(self.sketch),
+            rng=self.sketch_rng,
+            previous=previous,
+        )
 
     def factors_of_alpha(self):
         """Return a copy of ``column_penalty``, with ones in the place of None."""
@@ -140,9 +158,16 @@ class Training:
         # Infinite where the square of the targets' scale is, about 1e154: then the loss is, too.
         return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
 
-    def record_step(self, value, weight, result, **entry):
-        """Append a step with an objective of this value, and what its solver reported."""
+    def record_step(self, value, weight, result, *, mark, **entry):
+        """Append a step with an objective of this value, and what its solver reported.
+
+        Its event is what became of it (``mark``, and what the result's fields tell) and then, after
+        a colon, what the solver says in words, which is for people only.
+        """
+        marks = [mark, *(["truncated"] * result.truncated)]
+        marks = ", ".join(filter(None, [*marks, *(["not converged"] * (not result.converged))]))
         self.record(
+            events=": ".join(filter(None, [marks, str(result.message or "")])),
             objective=self.objective(value, weight),
             damping=self.damping,
             alpha=self.alpha,
@@ -155,3 +180,12 @@ class Training:
         """Append one step to the history."""
         for key in HISTORY_KEYS:
             self.history[key].append(entry[key])
+
+
+def twin(rng, *key):
+    """Return a generator of the seed of another one and of a key, as if nothing had been drawn."""
+    # Not a deep copy, which in numpy 1 draws the seeds of what it spawns from the system.
+    seed = rng.bit_generator.seed_seq
+    return np.random.default_rng(
+        np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
+    )

@@ -1,7 +1,10 @@
 """What is noted while a network trains: losses, validation losses, and the network to keep."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from ._settings import Outcome
 from ._step import square
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
@@ -78,6 +81,17 @@ class Watch:
         if self.validation is None or len(self.steps) < 2 or not self.first.train_output:
             return False
         return self.best is self.first and not self.first_is_exact(data)
+
+    def outcome(self):
+        """Return what a fit that a callback ends now gives back; nothing of it changes later."""
+        history = {key: [*values] for key, values in self.training.history.items()}
+        return Outcome(
+            replace(self.training, history=history),
+            "callback",
+            [*self.losses],
+            [*self.validation_losses],
+            [*self.steps],
+        )
 
     def best_network(self):
         """Return the network of least validation loss, or the last one without validation."""

@@ -117,6 +117,54 @@ def test_an_error_tears_down_and_leaves_the_estimator_as_it_was(table):
     assert set(vars(model)) == before
 
 
+class Checkpoint(Recorder):
+    """Keeps the estimator of one leaf, after spoiling what it shares with the fit."""
+
+    def __init__(self, at):
+        super().__init__()
+        self.at, self.kept = at, None
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        self.ended.append(context.task_name)
+        if len(self.ended) == self.at:
+            self.kept = fitted_estimator
+            self.bounds = fitted_estimator.input_bounds_.copy()
+            fitted_estimator.input_bounds_[:] = 0
+
+
+@pytest.mark.parametrize("parameters", [{}, {"n_members": 2}, {"encoding": "piecewise"}])
+def test_a_checkpoint_is_what_a_fit_would_be_that_ended_there(parameters, table):
+    X, y = table
+    stopped = quick(**parameters).set_callbacks(Recorder(stop_after=3)).fit(X, 1000 * y)
+    checkpoint = Checkpoint(3)
+    model = quick().fit(X.iloc[:, :4], y - 100)  # of another scale, and perhaps of other columns
+    model.set_params(**parameters).set_callbacks(checkpoint).fit(X, 1000 * y)
+    plain = quick(**parameters).fit(X, 1000 * y)
+    np.testing.assert_array_equal(model.predict(X), plain.predict(X))
+    kept = checkpoint.kept
+    kept.input_bounds_ = checkpoint.bounds
+    np.testing.assert_array_equal(kept.predict(X), stopped.predict(X))
+    np.testing.assert_allclose(kept.to_mlp_regressor().predict(X), stopped.predict(X))
+    for name in ("loss_", "n_iter_", "loss_curve_", "alpha_", "damping_", "stop_reason_"):
+        assert getattr(kept, name) == getattr(stopped, name)
+    assert kept.history_["objective"] == stopped.history_["objective"]
+    with pytest.raises(ValueError, match="because its fit has not ended"):
+        kept.predict(X, return_std=True)
+
+
+@pytest.mark.parametrize("how", ["partial_fit", "fit"])
+def test_a_checkpoint_can_be_gone_on_from(how, table):
+    X, y = table
+    checkpoint = Checkpoint(5)
+    quick(warm_start=True).set_callbacks(checkpoint).fit(X, y - 100)
+    kept = checkpoint.kept
+    kept.input_bounds_ = checkpoint.bounds
+    before = kept.predict(X)
+    kept.set_callbacks().set_params(damping=1e9, momentum=0.0, max_iter=1)  # hardly a step
+    getattr(kept, how)(X, y - 100)
+    np.testing.assert_allclose(kept.predict(X), before, rtol=0.01, atol=1)
+
+
 def test_scoring_monitor(table):
     monitor = callback.ScoringMonitor(scoring=["r2", "neg_mean_squared_error"])
     weight = np.linspace(1, 2, len(table[1]))

@@ -308,6 +308,20 @@ def test_the_local_copy_knows_nothing_of_dask(client, table):
         model.predict(collection(X[:, :3]))
 
 
+def test_a_local_copy_of_a_derived_class(client, table):
+    class Derived(DaskSketchGNRegressor):
+        def __init__(self, client=None, note="", width=256, random_state=None):
+            super().__init__(client=client, width=width, random_state=random_state)
+            self.note = note
+
+    X = table[0]
+    rows = collection(X)
+    model = Derived(client, note="mine", width=8, random_state=0).fit(rows, rows[:, 0])
+    local = model.to_local()
+    assert not hasattr(local, "note")
+    np.testing.assert_array_equal(local.predict(X), model.predict(X))
+
+
 def test_copies_of_the_estimator(client, table):
     _, model, X = both(client, table)
     stored = pickle.loads(pickle.dumps(model))

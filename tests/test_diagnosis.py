@@ -66,7 +66,7 @@ def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
 
 
 def test_troubles_are_counted_and_come_with_advice():
-    events = ["", "truncated", "not converged", "rejected not converged"]
+    events = ["", "truncated", "not converged", "rejected, not converged: why"]
     singular, unfinished = _diagnosis.troubles("schedule", len(events), events, 1e-4)
     assert singular.startswith("1 of 4 linear systems were singular")
     assert "`alpha` or `damping`" in singular
@@ -77,7 +77,7 @@ def test_troubles_are_counted_and_come_with_advice():
 
 
 def test_a_fit_without_a_step_is_reported():
-    nothing = ["step skipped", "rejected cg not converged"]
+    nothing = ["step skipped; kept factor", "rejected, not converged"]
     (found,) = _diagnosis.troubles("schedule", 1, ["step skipped"], 1e-4)
     assert "none of its 1 steps" in found
     assert any("none of its 2" in clause for clause in _diagnosis.troubles("x", 2, nothing, 1e-4))

@@ -634,9 +634,16 @@ def test_a_sketch_that_draws_nonsense_is_named(how, diabetes):
     assert vars(model).keys() == model.get_params(deep=False).keys()
 
 
-def test_nested_parameters_of_a_string_say_to_pass_an_object():
-    with pytest.raises(ValueError, match=r"'sketch__nnz_per_column'.*'countsketch' is a string.*"):
-        quick().set_params(sketch__nnz_per_column=2)
+@pytest.mark.parametrize("nnz", [0, -3, 1.5])
+def test_a_sketch_is_checked_even_where_none_is_drawn(nnz, diabetes):
+    with pytest.raises((ValueError, TypeError), match="nnz_per_column must be"):
+        quick(solver="direct", sketch=CountSketch(nnz_per_column=nnz)).fit(*diabetes)
+
+
+@pytest.mark.parametrize("value", ["countsketch", None, CountSketch], ids=repr)
+def test_nested_parameters_of_no_object_say_to_pass_one(value):
+    with pytest.raises(ValueError, match=r"'sketch__nnz_per_column'.*is no object.*CountSke"):
+        quick(sketch=value).set_params(sketch__nnz_per_column=2)
     model = quick().set_params(sketch=CountSketch(), sketch__nnz_per_column=2)
     assert model.sketch.nnz_per_column == 2
 

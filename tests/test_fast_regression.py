@@ -233,9 +233,9 @@ GOOD = np.eye(20, 3)
         (
             {"sketch": Wrong(3)},
             ValueError,
-            r"Wrong\(\)\.draw.*ndarray of shape \(13, 1\); expected",
+            r"Wrong\(\)\.draw.*ndarray of shape \(13, 2\); expected",
         ),
-        ({"sketch": Wrong(1j)}, ValueError, r"Wrong.*expected real numbers of shape \(12, 1\)"),
+        ({"sketch": Wrong(1j)}, ValueError, r"Wrong.*an array of real numbers of shape \(12, 2\)"),
         ({"sketch": NoOperator()}, ValueError, r"NoOperator.*and an operator @"),
         ({"sketch": "fourier"}, ValueError, "'sketch' parameter.*'srht'.*got 'fourier'"),
         ({"sketch": Gaussian}, TypeError, "'sketch' parameter.*is a class, not an instance"),

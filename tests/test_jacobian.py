@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import LinearOperator, svds
 
 from sklearn_sketchgn._jacobian import Jacobian
 from sklearn_sketchgn.sketches import CountSketch, Gaussian
@@ -46,6 +47,23 @@ def tolerance(dtype, dense):
 
 def full(lower):
     return np.tril(lower) + np.tril(lower, -1).T
+
+
+def test_scipy_multiplies_by_columns(rng):
+    J, dense = make(cases.Shape(20, 3, 5, 2), rng)
+    operator = LinearOperator(J.shape, matvec=J.matvec, rmatvec=J.rmatvec, dtype=J.dtype)
+    several = rng.standard_normal((J.shape[1], 3))
+    np.testing.assert_allclose(operator @ several, dense @ several, atol=1e-12)
+    largest = svds(operator, k=1, return_singular_vectors=False, random_state=0)
+    assert largest[0] == pytest.approx(np.linalg.norm(dense, 2))
+
+
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_vectors_of_another_length_are_refused(wrong, rng):
+    J, _ = make(cases.Shape(20, 3, 5, 2), rng)
+    for product, size in ((J.matvec, J.shape[1]), (J.rmatvec, J.shape[0])):
+        with pytest.raises(ValueError, match=f"a vector of {size} numbers; got {size + wrong}"):
+            product(np.ones(size + wrong))
 
 
 @every_shape

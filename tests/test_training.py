@@ -52,6 +52,21 @@ def objective(training, data):
     return total / (2 * k * data.weights.sum())
 
 
+def test_what_a_sketch_draws_changes_no_batch():
+    X, y = load_diabetes(return_X_y=True)
+
+    def fitted(solver, sketch):
+        few = {"width": 600, "batch_size": 100, "max_iter": 12, "alpha": 0.1, "random_state": 0}
+        model = SketchGNRegressor(solver=solver, sketch=sketch, **few)
+        return model.fit(X, y)
+
+    expected = fitted("direct", "countsketch").predict(X)
+    for sketch in cases.SKETCHES:
+        model = fitted(CG(), sketch)
+        assert "exact gram" not in model.history_["events"]  # it was drawn
+        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-3)
+
+
 class Scripted(Solver):
     """Takes its steps from Direct, times a script of factors."""
 

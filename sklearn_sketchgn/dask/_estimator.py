@@ -298,9 +298,10 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         """
         check_is_fitted(self)
         parameters = self.get_params(deep=False)
-        own = {name: parameters.pop(name) for name in ("client", "sample_size")}
-        local = SketchGNRegressor(**{n: clone(v, safe=False) for n, v in parameters.items()})
-        kept = {n: v for n, v in vars(self).items() if n not in (*own, *parameters)}
+        # Those of this class, or of one derived from it, are none of a plain regressor.
+        shared = {n: getattr(self, n) for n in SketchGNRegressor._get_param_names()}
+        local = SketchGNRegressor(**{n: clone(v, safe=False) for n, v in shared.items()})
+        kept = {n: v for n, v in vars(self).items() if n not in parameters}
         local.__dict__.update(copy.deepcopy(kept))
         return local
 
@@ -356,6 +357,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
                 )
             whole = raw.table(loss_function.target_scaling(scaling))
         del raw, blocks  # the cluster may forget the raw rows
+        self._flat_target = flat
         callbacks = self._train_and_keep(
             settings,
             (X, y, sample_weight),
@@ -365,7 +367,6 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             moments,
             rng,
             resume,
-            flat,
             whole,
         )
         self.communication_ = _report(client, whole)

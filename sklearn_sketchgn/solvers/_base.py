@@ -23,7 +23,10 @@ class SolveResult:
         Relative residual norm of the linear system that was solved.
     message : str, default=""
         Empty, or what was noticed on the way (a refreshed factor, an exact instead of a
-        sketched matrix, a truncated solution ...).
+        sketched matrix ...), for people: ``history_["events"]`` repeats it.
+    truncated : bool, default=False
+        Whether the matrix was singular to working precision, and solved by eigenvalues of which
+        the smallest were left out.
 
     Examples
     --------
@@ -38,6 +41,7 @@ class SolveResult:
     n_iter: int = 0
     residual_norm: float = 0.0
     message: str = ""
+    truncated: bool = False
 
 
 class Solver(BaseEstimator, ABC):

@@ -119,7 +119,7 @@ class CG(Solver):
             state.fresh = True
             if state.preconditioner is None:
                 step = solve_truncated(jacobian, rhs, ridge)
-                return SolveResult(step, message="sketch rank-deficient, truncated")
+                return SolveResult(step, message="sketch rank-deficient", truncated=True)
             if state.preconditioner.exact:
                 message += ", exact gram" if message else "exact gram"
             result = conjugate_gradient(
@@ -133,9 +133,8 @@ class CG(Solver):
             iterations += result.n_iter
         if not result.converged and ridge == 0:
             step = solve_truncated(jacobian, rhs, ridge)
-            return SolveResult(step, True, iterations, message="cg failed, truncated")
+            return SolveResult(step, True, iterations, message="cg failed", truncated=True)
         step = jacobian.rmatvec(result.x) if dual else result.x
-        message = message if result.converged else "cg not converged"
         return SolveResult(step, result.converged, iterations, result.residual_norm, message)
 
     def _factor(self, state, ridge):

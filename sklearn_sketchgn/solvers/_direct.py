@@ -77,10 +77,11 @@ class Direct(Solver):
             state = state.whole
         right = rhs if state.dual else state.jacobian.rmatvec(rhs)
         solution, message = _solve_cholesky(state, right, ridge)
-        if solution is None:
-            solution, message = _solve_truncated(state, right, ridge), message + ", truncated"
+        truncated = solution is None
+        if truncated:
+            solution = _solve_truncated(state, right, ridge)
         step = state.jacobian.rmatvec(solution) if state.dual else solution
-        return SolveResult(step, message=message)
+        return SolveResult(step, message=message, truncated=truncated)
 
 
 def form_exact(jacobian):

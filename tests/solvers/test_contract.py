@@ -221,7 +221,7 @@ def test_direct_says_that_a_system_is_ill_conditioned(shape, rng):
     largest = system.eigenvalues.max()
     assert system.eigenvalues.min() < 1e-12 * largest
     result = solve(Direct(), system, 1e-17 * largest, rng)
-    assert "ill-conditioned" in result.message or "truncated" in result.message
+    assert "ill-conditioned" in result.message or result.truncated
     assert np.isfinite(result.step).all()
     assert solve(Direct(), system, 1e-3 * largest, rng).message == ""
 
@@ -232,7 +232,9 @@ def test_a_truncated_solution_is_reported(solver, shape, rng):
     system = problem(cases.duplicated_table, shape, rng, antisymmetric=True)
     if system.eigenvalues.min() > 1e-12 * system.eigenvalues.max():
         pytest.fail("the case is meant to be rank-deficient")
-    assert "truncated" in solve(solver, system, 0.0, rng).message
+    result = solve(solver, system, 0.0, rng)
+    assert result.truncated
+    assert result.message  # why
 
 
 @pytest.mark.parametrize("solver", cases.SOLVERS, ids=repr)
