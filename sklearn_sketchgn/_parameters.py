@@ -1,5 +1,7 @@
 """From the parameters of an estimator to the settings of one fit."""
 
+from typing import Any
+
 import numpy as np
 
 from ._losses import LOSSES
@@ -28,8 +30,8 @@ def settings_of(estimator):
             raise ValueError(
                 f"train_output=False (the paper's network) needs {name}={needed!r}; got {got!r}."
             )
-    sketch = resolve_strategy(estimator.sketch, SKETCHES, name="sketch", methods=("draw",))
-    if isinstance(sketch, tuple(SKETCHES.values())):
+    sketch: Any = resolve_strategy(estimator.sketch, SKETCHES, name="sketch", methods=("draw",))
+    if type(sketch) in SKETCHES.values():
         sketch.draw(1, 1, np.random.default_rng(0))  # checks parameters that few fits make use of
     return Settings(
         width=estimator.width,

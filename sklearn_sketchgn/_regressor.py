@@ -2,6 +2,7 @@
 
 import copy
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
@@ -253,6 +254,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     alpha_: float
     loss_: float
     _stream: Stream
+    _resume: tuple[Any, Any]
 
     _parameter_constraints: dict = {
         "width": [Interval(Integral, 1, _MOST, closed="both")],
@@ -607,9 +609,14 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         def keep(model, settings, outcomes, seed):
             folded = set_attributes(model, settings, scaling, outcomes)
             model.input_bounds_, model.target_bounds_ = (bound.copy() for bound in bounds)
-            chosen = all(outcome.training.alpha_is_chosen for outcome in outcomes)
             model._stream = stream_after_fit(
-                *moments, n_rows, seed, folded, model.alpha_, model.column_penalty_, chosen=chosen
+                moments,
+                n_rows,
+                seed,
+                folded,
+                model.alpha_,
+                model.column_penalty_,
+                chosen=all(outcome.training.alpha_is_chosen for outcome in outcomes),
             )
 
         def so_far(watch):

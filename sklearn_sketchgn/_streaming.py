@@ -62,12 +62,14 @@ class Stream:
         return replace(self, folded=folded, steps=steps)
 
 
-def stream_after_fit(x, y, n_rows, seed, folded, alpha, column_penalty, *, chosen):
+def stream_after_fit(moments, n_rows, seed, folded, alpha, column_penalty, *, chosen):
     """Return the stream that goes on from a fit, whose rows count as seen.
 
-    ``chosen`` tells whether they have chosen the penalty.
+    ``moments`` are those of its inputs and targets; ``chosen`` tells whether they have chosen the
+    penalty.
     """
     steps, chosen_by = [None] * len(folded), n_rows if chosen else 0
+    x, y = moments
     return Stream(
         x,
         y,

@@ -159,15 +159,9 @@ class Training:
         return float(sums @ (self.output_scale / unit) ** 2) / (2 * weight * len(sums))
 
     def record_step(self, value, weight, result, *, mark, **entry):
-        """Append a step with an objective of this value, and what its solver reported.
-
-        Its event is what became of it (``mark``, and what the result's fields tell) and then, after
-        a colon, what the solver says in words, which is for people only.
-        """
-        marks = [mark, *(["truncated"] * result.truncated)]
-        marks = ", ".join(filter(None, [*marks, *(["not converged"] * (not result.converged))]))
+        """Append a step with an objective of this value, and what its solver reported."""
         self.record(
-            events=": ".join(filter(None, [marks, str(result.message or "")])),
+            events=_event(mark, result),
             objective=self.objective(value, weight),
             damping=self.damping,
             alpha=self.alpha,
@@ -189,3 +183,12 @@ def twin(rng, *key):
     return np.random.default_rng(
         np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
     )
+
+
+def _event(mark, result):
+    """Return what became of a step and then, after a colon, the words of its solver, for people."""
+    # A step that is not finite has not been solved for, by eigenvalues either.
+    truncated = result.truncated and np.isfinite(result.step).all()
+    found = {mark: True, "truncated": truncated, "not converged": not result.converged}
+    marks = ", ".join(name for name, is_so in found.items() if name and is_so)
+    return ": ".join(filter(None, [marks, str(result.message or "")]))
