@@ -39,8 +39,10 @@ def product(left, right, out=None, *, add=False):
     Raises
     ------
     ValueError
-        If ``out`` is not in C order: it would be left as it is.
+        If ``out`` is not in C order, or of a product with a vector: it would be left as it is.
     """
+    if out is not None and right.ndim == 1:
+        raise ValueError("out is for products of two matrices.")
     if not left.size or not right.size:
         return out if add else np.matmul(left, right, out=out)
     if right.ndim == 1 or (right.shape[1] == 1 and out is None):
@@ -65,8 +67,11 @@ def product(left, right, out=None, *, add=False):
 def add_outer(lower, factor, *, times=1.0):
     """Add a multiple of B B' to the lower triangle of a Fortran array in place.
 
-    This is half of a full product.
+    This is half of a full product. Raises ValueError for an array in C order, which would be left
+    as it is.
     """
+    if not lower.flags.f_contiguous:
+        raise ValueError(f"lower must be in Fortran order, got strides {lower.strides}.")
     # The routine of the accumulator's dtype: with another one it would update a copy.
     syrk = routine("syrk", lower, lower)
     if factor.flags.f_contiguous and not factor.flags.c_contiguous:

@@ -46,7 +46,8 @@ def conjugate_gradient(product, right, precondition, *, tol, max_iter, start=Non
     """
     scale = float(np.max(np.abs(right), initial=0.0))
     if scale == 0 or not np.isfinite(scale):
-        return ConjugateGradientResult(np.zeros_like(right), scale == 0, 0, 0.0)
+        residual = 0.0 if scale == 0 else np.nan
+        return ConjugateGradientResult(np.zeros_like(right), scale == 0, 0, residual)
     # A power of two: squares neither overflow nor vanish, and no bit of the solution changes.
     exponent = int(np.frexp(scale)[1])
     start = None if start is None else np.ldexp(start, -exponent)

@@ -155,8 +155,8 @@ _TROUBLES = {
     ),
     "no step helped": (
         "no step lowered the error on the held-out rows, so that the mean of the targets is "
-        "predicted; if there is something to learn, look whether `X_val` has gone through the "
-        "same steps as `X`, and `y_val` is in the units of `y`"
+        "predicted; if there is something to learn, look whether `X_val` and `y_val` have gone "
+        "through the same steps as `X` and `y`"
     ),
     "max_iter": "max_iter={n} was reached before tol={tol:g}; increase one of them",
 }

@@ -90,9 +90,11 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
         A = aslinearoperator(A)
     if not hasattr(A, "matvec"):
         A = np.asarray(A)
-        if A.dtype.kind in "biu":
+        if A.dtype.kind in "biuO":  # objects, as of nullable columns of pandas
             A = A.astype(np.float64)
     y = np.asarray(y)
+    if y.dtype.kind == "O":
+        y = y.astype(np.float64)
     _check_system(A, y, tol, oversampling)
     n_columns = A.shape[1]
     operator = aslinearoperator(A)

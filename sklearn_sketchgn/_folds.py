@@ -22,13 +22,14 @@ class Places(NamedTuple):
     """Where rows lie in [0, 1).
 
     ``place`` has shape (n_samples,), ``n_distinct`` is the number of different rows, and
-    ``n_apart`` that of what has a place of its own: groups or, without them, cells or different
-    rows.
+    ``n_apart`` the effective one of what has a place of its own, groups or, without them, cells or
+    different rows: with the sums u of their weights, (sum u)^2 / sum u^2 (Kish, "Survey Sampling",
+    1965, section 11.7), as a mean over them is as uncertain as one over so many of equal weight.
     """
 
     place: np.ndarray
     n_distinct: int
-    n_apart: int
+    n_apart: float
 
 
 def even_places(data, rng, *, cells=False):
@@ -51,12 +52,11 @@ def even_places(data, rng, *, cells=False):
     """
     codes = None if data.groups is None else np.unique(data.groups, return_inverse=True)[1]
     if len(data) > _SORTED_ROWS:
-        n_apart = len(data) if codes is None else int(codes.max()) + 1
-        place = rng.random(n_apart, dtype=np.float32)
-        return Places(place if codes is None else place[codes], len(data), n_apart)
+        place = rng.random(len(data) if codes is None else codes.max() + 1, dtype=np.float32)
+        place = place if codes is None else place[codes]
+        return Places(place, len(data), _effective_number(data.weights, codes))
     score, inputs = _scores(data, rng)
     number, n_distinct = _numbers(score)
-    n_apart = n_distinct
     if codes is None and cells:
         cell, n_cells = _numbers(inputs)
         if max(_FEWEST_CELLS, n_distinct / _MOST_REPLICATES) <= n_cells < n_distinct:
@@ -64,8 +64,15 @@ def even_places(data, rng, *, cells=False):
     if codes is not None:
         means = np.bincount(codes, data.weights * score) / np.bincount(codes, data.weights)
         # Groups of equal means, as where each was centred, are still different ones.
-        number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)
+        number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]
+    n_apart = _effective_number(data.weights, number - 1)
     return Places((number * _GOLDEN) % 1.0, n_distinct, n_apart)
+
+
+def _effective_number(weights, codes):
+    """Return (sum u)^2 / sum u^2 for the sums u of weights by code; None is one for each row."""
+    sums = weights if codes is None else np.bincount(codes, weights)
+    return float(sums.sum() ** 2 / np.einsum("n,n->", sums, sums))  # no array of squares
 
 
 def _scores(data, rng):

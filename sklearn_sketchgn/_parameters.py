@@ -34,7 +34,7 @@ def settings_of(estimator):
     if type(sketch) in SKETCHES.values():
         sketch.draw(1, 1, np.random.default_rng(0))  # checks parameters that few fits make use of
     return Settings(
-        width=estimator.width,
+        width=int(estimator.width),  # products of a narrow numpy integer overflow
         train_output=estimator.train_output,
         n_members=estimator.n_members,
         n_jobs=estimator.n_jobs,

@@ -26,6 +26,10 @@ LOWEST, HIGHEST = 1e-6, 1e4
 # Rows that judge all groups together, at least, where these are not half of the rows of each.
 _FEWEST_JUDGES = 40
 
+# With groups of the user's, the share of the weight that is left to train on, at least: a half, but
+# for the rounding of two sums.
+_LEAST_LEFT = 0.5 - 1e-9
+
 # The mean of several groups overfits less than each of them, by what they differ in: the penalty
 # that suits it is lower than what their judges ask for. So much falls log(alpha) where differences
 # are all of the judges' error (measured while building; docs/design_notes.md).
@@ -78,7 +82,9 @@ class PenaltySearch:
     judge_weight : float
         Mean weight of what judges for itself: a distinct row, or all rows of a group of the user's.
     weight : float
-        Sum of the weights of the rows that judge.
+        Sum of the weights of the rows that judge, each counted once.
+    judged_weight : float
+        The same with every row counted as often as it judges: groups may share some.
     interval : int
         Steps between two adjustments.
     learnt : bool
@@ -100,14 +106,15 @@ class PenaltySearch:
         share = min(share, JUDGES / len(data)) if data.groups is None else share
         self.groups, n_held_out = [], 0
         for i, part in enumerate(parts):
-            held_out = _held_out(place, i / len(parts), share, grouped=data.groups is not None)
-            judges = np.flatnonzero(held_out)
+            start, grouped = i / len(parts), data.groups is not None
+            judged = _held_out(place, data.weights, start, share, grouped=grouped)
+            judges = np.flatnonzero(judged)
             n_held_out += len(judges)
             if data.groups is not None:
                 judges = judges[subset(len(judges), JUDGES, rng)]
-            self.groups.append(Group(part, data.kept(~held_out), data.part(judges)))
-        judging = sum(group.judges.weight for group in self.groups)
-        self.weight = min(judging, data.weight)
+            self.groups.append(Group(part, data.kept(~judged), data.part(judges)))
+        self.judged_weight = sum(group.judges.weight for group in self.groups)
+        self.weight = min(self.judged_weight, data.weight)
         if n_held_out:
             # Of the rows of a group only some may judge, and they still count as one.
             self.judge_weight *= sum(len(group.judges) for group in self.groups) / n_held_out
@@ -187,7 +194,7 @@ class PenaltySearch:
             return
         n_outputs = len(self.groups[0].training.network.intercept)
         # An error above 1 is none of noise: the network is worse than the mean of the targets.
-        noise = min(error / (self.weight * n_outputs), 1.0)
+        noise = min(error / (self.judged_weight * n_outputs), 1.0)
         for training in self.trainings:
             training.damping = min(max(_LEAST_DAMPING, _DAMPING_OF_NOISE * noise), most)
 
@@ -203,7 +210,7 @@ class PenaltySearch:
             group.judges.squared_loss(group.training.network, group.training.loss_function)
             for group in self.groups
         )
-        return sum(losses) / self.weight
+        return sum(losses) / self.judged_weight
 
     def adjust(self):
         """Move alpha by one Newton step on the squared error of the judges, in log(alpha).
@@ -241,15 +248,22 @@ class PenaltySearch:
         return [float(sum(parts)) for parts in zip(*effects, strict=True)]
 
 
-def _held_out(place, start, share, *, grouped):
+def _held_out(place, weights, start, share, *, grouped):
     """Return the mask of the rows whose places lie in an interval; none if too few would be left.
 
     A group may be as large as half of the table. Where one is in the interval another is tried.
+    Neither test counts rows: repeated ones are to have the effect of weights.
     """
-    fewest = max(1, len(place) // 2) if grouped else 2
     for shift in (0.0, 0.25, 0.5, 0.75) if grouped else (0.0,):
         held_out = (place - start - shift) % 1.0 < share
-        if held_out.any() and np.count_nonzero(~held_out) >= fewest:
+        left = place[~held_out]
+        if not held_out.any() or not len(left):
+            continue
+        if grouped:
+            enough = weights[~held_out].sum() >= _LEAST_LEFT * weights.sum()
+        else:
+            enough = left.min() < left.max()  # two different rows
+        if enough:
             return held_out
     return np.zeros(len(place), dtype=bool)
 

@@ -36,11 +36,11 @@ from ._plan import auto_batch_size
 from ._reporting import Reporter
 from ._scaling import fit_moments, scaling_of
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
+from ._training import STOP_REASONS
 from ._training_data import check_all_rows
 from ._uncertainty import standard_deviation
 from ._validation import (
     check_rows_of_the_paper,
-    naming,
     normalised_weights,
     unchanged_on_error,
     validate_inputs,
@@ -262,7 +262,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         "solver": [StrOptions(set(SOLVERS)), HasMethods(["prepare", "solve"])],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "damping": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, _MOST, closed="both"), None],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "train_output": ["boolean"],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, _MOST, closed="both")],
@@ -420,8 +420,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             samples, flat = validate_training_data(self, X, y, sample_weight, reset=stream is None)
             n_outputs = samples.y.shape[1]
             check_stream(self, stream, n_outputs)
-            if self.batch_size is None:
-                check_all_rows(samples.X, None)
+            check_all_rows(samples.X, self.batch_size)
             if settings.batch_size == "auto":
                 settings.batch_size = auto_batch_size(n_outputs)
             seed = None
@@ -567,19 +566,18 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             check_all_rows(samples.X, None)  # before anything is copied
         if not self.train_output:
             check_rows_of_the_paper(samples.X)
+        loss_function = settings.loss_function
+        loss_function.check_targets(samples.y)
         weight, settings.weight_unit = normalised_weights(samples.weight)
         samples, n_outputs = samples._replace(weight=weight), samples.y.shape[1]
-        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
+        held_out = validate_validation_data(
+            self, X_val, y_val, sample_weight_val, n_outputs, loss_function
+        )
         rng = self._generator()
         if self.early_stopping and held_out is None:
             samples, held_out = hold_out(samples, self.validation_fraction, rng)
         check_all_rows(samples.X, self.batch_size)
         X, y, weight, _ = samples
-        loss_function = settings.loss_function
-        loss_function.check_targets(y)
-        if held_out is not None:
-            with naming("`y_val`"):
-                loss_function.check_targets(held_out.y)
         unit = settings.weight_unit
         moments = [fit_moments(table, weight).in_weight_unit(unit) for table in (X, y)]
         scaling, resume = self._resumed(settings, moments, samples)
@@ -595,7 +593,10 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         callbacks = self._train_and_keep(
             settings, given, samples, held_out, scaling, moments, rng, resume
         )
-        callbacks.close()
+        try:
+            callbacks.close()
+        except KeyboardInterrupt:  # what has been fitted by now is kept, as before
+            self.stop_reason_ = STOP_REASONS["interrupted"]
 
     def _train_and_keep(
         self, settings, given, samples, held_out, scaling, moments, rng, resume, whole=None

@@ -171,7 +171,8 @@ class Moments:
         variance += 4 * share * (1 - share) * (half / size) ** 2
         mean = self.mean + 2 * share * half
         deviation = _zero_if_constant(np.sqrt(variance) * size, mean)
-        merged = replace(self, weight=self.weight + other.weight, mean=mean, deviation=deviation)
+        weight = min(self.weight + other.weight, _LARGEST_WEIGHT)
+        merged = replace(self, weight=weight, mean=mean, deviation=deviation)
         least = np.minimum(self.least, other.least)
         return replace(merged, least=least, largest=np.maximum(self.largest, other.largest))
 

@@ -49,7 +49,7 @@ def choose_threshold(training, data, *, batch_size):
         for fold in range(_FOLDS):
             held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
             kept, judges = data.part(~held_out), data.part(held_out)
-            if len(kept) > 1 and len(judges):
+            if len(judges) and np.ptp(place[~held_out]) > 0:  # two different rows to learn from
                 # A generator of its own: what a solver draws must not move the start of the next
                 # fold, as it draws less for weighted rows than for repeated ones.
                 pilot = replace(

@@ -1,6 +1,7 @@
 """Check what a user passes to ``fit``, and say what was got and what was expected."""
 
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -13,6 +14,7 @@ from ._tables import Samples, by_value, is_mapped, row_blocks
 
 def validate_inputs(estimator, X):
     """Return the inputs of a prediction: an array, or a CSR array or matrix."""
+    _refuse_times(X, "X")
     with _quiet_sums():
         X = validate_data(estimator, X, reset=False, dtype=_accepted_dtypes(X), accept_sparse="csr")
     return canonical(X) if issparse(X) else X
@@ -25,6 +27,7 @@ def validate_training_data(estimator, X, y, sample_weight, groups=None, *, reset
     CSR with sorted indices; a memory-mapped array is not copied, and without its rows of weight
     zero is a SelectedRows.
     """
+    _refuse_times(X, "X")
     with _quiet_sums():
         X, y = validate_data(
             estimator,
@@ -57,13 +60,17 @@ def validate_training_data(estimator, X, y, sample_weight, groups=None, *, reset
 def check_labels(groups, n_samples):
     """Return the labels of groups in an array; raise ValueError unless each row has one."""
     # By what the container says first: in an array its missing values may look like others.
-    missing = groups.isna() if hasattr(groups, "isna") else np.ma.getmaskarray(groups)
     labels = np.asarray(groups)
+    missing: Any = False
+    if isinstance(groups, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(groups)
+    elif hasattr(groups, "isna") and getattr(groups, "nlevels", 1) == 1:  # tuples are looked into
+        missing = groups.isna()
     if labels.shape != (n_samples,):
         raise ValueError(
             f"`groups` has shape {labels.shape}; expected ({n_samples},), one label for each row."
         )
-    missing = np.array(missing, dtype=bool)
+    missing = np.array(np.broadcast_to(missing, labels.shape), dtype=bool)
     # Of a list, too, the array may be one of strings, with "nan" among them.
     given = labels if hasattr(groups, "dtype") else np.asarray(groups, dtype=object)
     if given.dtype.kind == "O":
@@ -106,11 +113,7 @@ def _float64_targets(y):
             f"Sparse y is not supported; got a {type(y).__name__} of shape {y.shape}, expected a "
             "dense array. Use y.toarray()."
         )
-    if y.dtype.kind in "mM":  # which would be taken for nanoseconds or days
-        raise ValueError(
-            f"y holds times: got an array of dtype {y.dtype}; expected numbers, such as days since "
-            "a date."
-        )
+    _refuse_times(y, "y")
     with np.errstate(over="ignore"):  # of long doubles
         targets = np.asarray(y, dtype=np.float64)
     if not np.isfinite(targets).all():
@@ -118,6 +121,17 @@ def _float64_targets(y):
             "Input y contains NaN, infinity or a value too large for dtype('float64')."
         )
     return targets
+
+
+def _refuse_times(values, name):
+    """Raise ValueError for dates, which would be taken for numbers of nanoseconds, or of days."""
+    dtypes = values.dtypes if hasattr(values, "columns") else [getattr(values, "dtype", None)]
+    for dtype in dtypes:
+        if getattr(dtype, "kind", "") in ("m", "M"):
+            raise ValueError(
+                f"{name} holds times: got dtype {dtype}; expected numbers, such as days since a "
+                "date."
+            )
 
 
 def _accepted_dtypes(X):
@@ -140,7 +154,9 @@ def check_rows_of_the_paper(X):
 
 def check_weights(sample_weight, X):
     """Return weights in float64; raise ValueError for negative or all-zero ones."""
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    _refuse_times(sample_weight, "sample_weight")
+    with np.errstate(over="ignore"):  # of long doubles
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     # scikit-learn does not look at a scalar, nor with assume_finite=True.
     if not np.isfinite(weight).all():
         raise ValueError("Input sample_weight contains NaN or infinity.")
@@ -157,7 +173,7 @@ def check_weights(sample_weight, X):
     return weight
 
 
-def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outputs):
+def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outputs, loss_function):
     """Return the :class:`Samples` checked against the training data, or None if not given."""
     if X_val is None and y_val is None:
         if sample_weight_val is not None:
@@ -172,6 +188,8 @@ def validate_validation_data(estimator, X_val, y_val, sample_weight_val, n_outpu
     found = samples.y.shape[1]
     if found != n_outputs:
         raise ValueError(f"`y_val` has {found} outputs; expected {n_outputs} as in `y`.")
+    with naming("`y_val`"):
+        loss_function.check_targets(samples.y)
     return samples._replace(weight=normalised_weights(samples.weight)[0])
 
 

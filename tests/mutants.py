@@ -610,8 +610,8 @@ MUTANTS = [
     Mutant(
         "groups of equal means taken for one",
         "_folds.py",
-        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
-        "number, n_apart = _numbers(means)[0][codes], _numbers(means)[1]",
+        'number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]',
+        "number = _numbers(means)[0][codes]",
         "tests/test_folds.py::test_groups_of_equal_means_are_different_ones",
     ),
     Mutant(
@@ -624,8 +624,8 @@ MUTANTS = [
     Mutant(
         "most rows held out with their group",
         "_penalty.py",
-        "fewest = max(1, len(place) // 2) if grouped else 2",
-        "fewest = 2",
+        "enough = weights[~held_out].sum() >= _LEAST_LEFT * weights.sum()",
+        "enough = True",
         "tests/test_penalty.py::test_a_group_of_most_rows_is_trained_on",
     ),
     Mutant(
@@ -643,6 +643,48 @@ MUTANTS = [
         "tests/test_fit_groups.py::test_early_stopping_leaves_half_of_the_rows",
     ),
     Mutant(
+        "rows that are left to train on counted, not weighed",
+        "_penalty.py",
+        "weights[~held_out].sum() >= _LEAST_LEFT * weights.sum()",
+        "len(left) >= len(place) // 2",
+        "tests/test_fit_groups.py::test_weights_are_repetitions_whatever_the_size_of_a_group",
+    ),
+    Mutant(
+        "two copies of a row taken for two rows",
+        "_penalty.py",
+        "enough = left.min() < left.max()",
+        "enough = len(left) > 1",
+        "tests/test_penalty.py::test_copies_of_two_rows_are_two_rows",
+    ),
+    Mutant(
+        "rows that judge twice counted once",
+        "_penalty.py",
+        "noise = min(error / (self.judged_weight",
+        "noise = min(error / (self.weight",
+        "tests/test_penalty.py::test_rows_that_judge_several_groups_count_as_often",
+    ),
+    Mutant(
+        "rows of little weight counted in full",
+        "_folds.py",
+        'np.einsum("n,n->", sums, sums)',
+        "(sums.sum() ** 2 / len(sums))",
+        "tests/test_folds.py::test_rows_of_unequal_weight_count_as_fewer",
+    ),
+    Mutant(
+        "weights of a stream that overflow",
+        "_scaling.py",
+        "weight = min(self.weight + other.weight, _LARGEST_WEIGHT)",
+        "weight = self.weight + other.weight",
+        "tests/test_scaling.py::test_the_weight_of_a_long_stream_stays_finite",
+    ),
+    Mutant(
+        "all rows looked at twice at the start of their steps",
+        "dask/_table.py",
+        "point = self._last.point = self._look(network, loss_function, None)",
+        "point = self._look(network, loss_function, None)",
+        "tests/test_dask.py::test_no_network_is_looked_at_twice",
+    ),
+    Mutant(
         "missing labels that are a group",
         "_validation.py",
         "    if n_missing:\n",
@@ -652,8 +694,8 @@ MUTANTS = [
     Mutant(
         "judging rows trained on",
         "_penalty.py",
-        "data.kept(~held_out), data.part(judges)",
-        "data.kept(~held_out | True), data.part(judges)",
+        "data.kept(~judged), data.part(judges)",
+        "data.kept(~judged | True), data.part(judges)",
         "tests/test_penalty.py::test_equal_rows_are_held_out_together",
     ),
     Mutant(
@@ -1212,8 +1254,8 @@ MUTANTS = [
     Mutant(
         "a group that is held out in part",
         "_folds.py",
-        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
-        "n_apart = len(means)",
+        'number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]',
+        "number = number + 0",
         "tests/test_folds.py::test_a_group_has_one_place",
     ),
     Mutant(
@@ -1588,8 +1630,8 @@ MUTANTS = [
     Mutant(
         "all groups judged by the same rows",
         "_penalty.py",
-        "_held_out(place, i / len(parts), share",
-        "_held_out(place, 0, share",
+        "start, grouped = i / len(parts), ",
+        "start, grouped = 0, ",
         "tests/test_groups.py::test_every_row_of_a_small_table_judges_a_group_that_has_not_seen_it",
     ),
     Mutant(
@@ -1936,7 +1978,7 @@ MUTANTS = [
     Mutant(
         "loss of the judges as a sum",
         "_penalty.py",
-        "return sum(losses) / self.weight",
+        "return sum(losses) / self.judged_weight",
         "return sum(losses)",
         "tests/test_encoding_choice.py::test_both_probes_are_judged_by_the_same_rows",
     ),

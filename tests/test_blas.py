@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn._blas import dot, norm, product
+from sklearn_sketchgn._blas import add_outer, dot, norm, product
 
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 LAYOUTS = {
@@ -71,6 +71,16 @@ def test_the_dtype_of_out_counts(shape, dtype, rng):
 def test_out_must_be_in_c_order(rng):
     with pytest.raises(ValueError, match="out must be in C order, got strides"):
         product(np.ones((4, 3)), np.ones((3, 2)), out=np.ones((4, 2), order="F"))
+
+
+def test_out_is_none_of_a_product_with_a_vector():
+    with pytest.raises(ValueError, match="out is for products of two matrices"):
+        product(np.ones((4, 3)), np.ones(3), out=np.ones(4), add=True)
+
+
+def test_a_triangle_is_added_to_in_fortran_order():
+    with pytest.raises(ValueError, match="lower must be in Fortran order, got strides"):
+        add_outer(np.zeros((3, 3)), np.ones((3, 2)))
 
 
 def test_nan_and_infinity_pass_through():

@@ -255,6 +255,20 @@ def test_validation_rows_choose_the_network(client, table):
     assert len(model.validation_loss_curve_) == len(model.loss_curve_)
 
 
+def test_no_network_is_looked_at_twice(client, table, monkeypatch):
+    looked, look = [], DistributedTable._look
+
+    def noted(self, network, *arguments):
+        looked.append(network)
+        return look(self, network, *arguments)
+
+    monkeypatch.setattr(DistributedTable, "_look", noted)
+    X, y, weight = table
+    settings = {"width": 8, "random_state": 0, "sample_size": 200, "client": client}
+    DaskSketchGNRegressor(**settings).fit(collection(X), collection(y), collection(weight))
+    assert len({id(network) for network in looked}) == len(looked) > 1
+
+
 def test_rounds_are_counted(client, table):
     _, model, _ = both(client, table, solver=CG(refresh=200))
     counts, history = model.communication_, model.history_

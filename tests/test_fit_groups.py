@@ -72,6 +72,20 @@ def test_weights_are_repetitions(diabetes):
     np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_weights_are_repetitions_whatever_the_size_of_a_group(seed):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(70, 3))
+    y = np.sin(2 * X[:, 0]) + X[:, 1] + 0.3 * rng.normal(size=70)
+    times, groups = rng.integers(1, 3, 70), rng.integers(0, 8, 70)
+    again = np.repeat(np.arange(70), times)
+    model = quick(width=8, max_iter=60, random_state=seed)
+    weighted = model.fit(X, y, times, groups=groups)
+    repeated = quick(**model.get_params()).fit(X[again], y[again], groups=groups[again])
+    assert weighted.alpha_ == pytest.approx(repeated.alpha_)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
+
+
 def test_new_groups_are_covered():
     X, y, groups = clustered(60, seed=0)
     X_new, y_new, _ = clustered(100, seed=1)
@@ -159,10 +173,32 @@ def test_missing_labels_are_counted(missing):
         quick().fit(np.eye(3), np.arange(3.0), groups=missing)
 
 
+class Foreign:
+    """A series of another library: a dtype that numpy does not know, and an array of objects."""
+
+    dtype = "String"
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.labels, dtype=object)
+
+
+def test_labels_of_other_libraries(diabetes):
+    X, y = diabetes
+    labels = [f"group {i % 9}" for i in range(len(y))]
+    model = quick().fit(X, y, groups=Foreign(labels))
+    assert_same_fit(model, quick().fit(X, y, groups=labels), X)
+    with pytest.raises(ValueError, match="`groups` has 1 missing labels"):
+        quick().fit(X, y, groups=Foreign([None, *labels[1:]]))
+
+
 def test_labels_of_pandas_are_told_apart():
     # As floats the first two would be one.
     large = pd.Series([2**53, 2**53 + 1, 2**53 + 2] * 2, dtype="Int64", index=range(5, 11))
-    for labels in (large, pd.Series(pd.Categorical(list("abcabc")))):
+    pairs = pd.MultiIndex.from_arrays([[0, 0, 1] * 2, [0, 1, 0] * 2])
+    for labels in (large, pd.Series(pd.Categorical(list("abcabc"))), pairs):
         samples, _ = validate_training_data(quick(), np.eye(6), np.arange(6.0), None, labels)
         np.testing.assert_array_equal(samples.groups, [0, 1, 2, 0, 1, 2])
 

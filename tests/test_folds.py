@@ -22,12 +22,18 @@ def places(data, seed=0):
     return even_places(data, np.random.default_rng(seed))
 
 
+def effective_number(data):
+    """(sum u)^2 / sum u^2 of the groups' weights u, by a loop over the labels."""
+    sums = [data.weights[data.groups == label].sum() for label in set(data.groups.tolist())]
+    return pytest.approx(sum(sums) ** 2 / sum(u**2 for u in sums))
+
+
 def test_intervals_are_stratified_samples(grouped):
     grouped.groups = None
     place, n_distinct, n_apart = places(grouped)
     assert n_distinct == n_apart == 400
-    for first in np.arange(0, 1, 0.05):
-        assert np.sum((place >= first) & (place < first + 0.2)) in range(77, 84) or first > 0.8
+    for first in np.linspace(0, 0.8, 17):
+        assert np.sum((place >= first) & (place < first + 0.2)) in range(77, 84)
     # Along the direction that they are ordered by, as even as each of its halves.
     direction = np.random.default_rng(0).standard_normal(4)
     score = np.hstack([grouped.rows, grouped.targets]) @ direction
@@ -37,8 +43,8 @@ def test_intervals_are_stratified_samples(grouped):
 
 def test_a_group_has_one_place(grouped):
     place, n_distinct, n_apart = places(grouped)
-    assert (n_distinct, n_apart) == (400, N_GROUPS)
-    assert len(np.unique(place)) == N_GROUPS
+    assert (n_distinct, n_apart) == (400, effective_number(grouped))
+    assert 15 < n_apart < N_GROUPS == len(np.unique(place))
     assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
     assert len(np.unique(place[place < 0.2])) == 4
 
@@ -58,7 +64,8 @@ def test_groups_of_equal_means_are_different_ones(grouped):
     for centred in (table, 0 * table):
         data = TrainingData(centred[:, :3], centred[:, 3:], np.ones(400), grouped.groups)
         place, _, n_apart = places(data)
-        assert n_apart == len(np.unique(place)) == N_GROUPS
+        assert len(np.unique(place)) == N_GROUPS
+        assert n_apart == effective_number(grouped)
 
 
 @pytest.mark.parametrize("limit", [100, 10_000])
@@ -67,7 +74,8 @@ def test_labels_may_be_any_and_some_may_be_missing(grouped, limit, monkeypatch):
     part = grouped.part(grouped.groups % 3 > 0)
     other = TrainingData(part.rows, part.targets, part.weights, 7 * part.groups - 20)
     place, _, n_apart = places(part)
-    assert n_apart == len(np.unique(place)) == len(np.unique(part.groups)) < N_GROUPS
+    assert len(np.unique(place)) == len(np.unique(part.groups)) < N_GROUPS
+    assert n_apart == effective_number(part)
     np.testing.assert_array_equal(places(other).place, place)
 
 
@@ -108,14 +116,22 @@ def test_weights_are_repetitions(grouped, rng):
     weighted = TrainingData(
         root * grouped.rows, root * grouped.targets, times.astype(float), grouped.groups
     )
-    assert places(weighted)[1:] == places(again)[1:] == (400, N_GROUPS)
+    assert places(weighted)[1:] == places(again)[1:] == (400, effective_number(weighted))
     np.testing.assert_array_equal(np.repeat(places(weighted).place, times), places(again).place)
+
+
+@pytest.mark.parametrize("limit", [100, 10_000])
+def test_rows_of_unequal_weight_count_as_fewer(grouped, limit, monkeypatch):
+    monkeypatch.setattr(_folds, "_SORTED_ROWS", limit)
+    grouped.groups = None
+    grouped.weights = np.r_[np.ones(396), np.full(4, 33.0)]  # a quarter of the weight
+    assert places(grouped).n_apart == pytest.approx(528**2 / (396 + 4 * 33**2))
 
 
 def test_a_large_table_is_not_sorted(grouped, monkeypatch):
     monkeypatch.setattr(_folds, "_SORTED_ROWS", 399)
     place, n_distinct, n_apart = places(grouped)
-    assert (n_distinct, n_apart) == (400, N_GROUPS)
+    assert (n_distinct, n_apart) == (400, effective_number(grouped))
     assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
     grouped.groups = None
     assert len(np.unique(places(grouped).place)) > 390

@@ -206,6 +206,25 @@ def test_the_damping_is_a_share_of_the_judges_mean_squared_error(rng):
         assert training.damping == damping
 
 
+def test_rows_that_judge_several_groups_count_as_often(rng):
+    training, search = searching(standardised(rng, 24), rng, width=64)
+    assert search.weight == 24 < search.judged_weight
+    for group in search.groups:
+        group.judges.targets[:] = 0.5
+    search.suit_the_noise(np.inf)  # the first networks predict 0
+    assert search.trainings[0].damping == pytest.approx(0.6 * 0.25)
+    assert search.mean_loss() == pytest.approx(0.25)
+
+
+def test_copies_of_two_rows_are_two_rows():
+    X, y, times = np.array([[0.0], [1.0]]), np.array([0.0, 1.0]), np.array([3, 3])
+    few = {"width": 6, "max_iter": 60, "random_state": 0}
+    weighted = SketchGNRegressor(**few).fit(X, y, times)
+    repeated = SketchGNRegressor(**few).fit(np.repeat(X, times, axis=0), np.repeat(y, times))
+    assert weighted.alpha_ == pytest.approx(repeated.alpha_)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-7)
+
+
 def test_nobody_to_judge_leaves_the_damping_as_it_is(rng):
     data = standardised(rng, 2)
     training, search = searching(data, rng)

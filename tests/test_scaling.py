@@ -264,6 +264,17 @@ def test_merging_neither_overflows_nor_vanishes(magnitude, rng):
     assert widest.deviation == pytest.approx(1.7e308)
 
 
+def test_the_weight_of_a_long_stream_stays_finite(rng):
+    X = table(rng)[0]
+    block = fit_moments(X, np.ones(50)).in_weight_unit(1e308)
+    stream = block
+    for _ in range(8):
+        stream = stream.merged(block)
+    assert np.isfinite(stream.weight)
+    np.testing.assert_allclose(stream.mean, block.mean)
+    np.testing.assert_allclose(stream.deviation, block.deviation)
+
+
 def test_the_scaling_of_a_table_is_that_of_its_moments(rng):
     X, y = table(rng)
     y[:, 0] = 7

@@ -14,7 +14,7 @@ from .._parameters import settings_of
 from .._plan import BATCH_STEPS, auto_batch_size
 from .._regressor import SketchGNRegressor
 from .._streaming import going_on_from
-from .._validation import naming, validate_validation_data
+from .._validation import validate_validation_data
 from . import _inputs, _predictions
 from ._raw_table import RawTable
 from ._rounds import Rounds, running_client
@@ -328,10 +328,9 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         validate_data(self, _inputs.example_of(X), skip_check_array=True, reset=reset)
         flat, n_outputs = y.ndim == 1, 1 if y.ndim == 1 else y.shape[1]
         loss_function = settings.loss_function
-        held_out = validate_validation_data(self, X_val, y_val, sample_weight_val, n_outputs)
-        if held_out is not None:
-            with naming("`y_val`"):
-                loss_function.check_targets(held_out.y)
+        held_out = validate_validation_data(
+            self, X_val, y_val, sample_weight_val, n_outputs, loss_function
+        )
         raw = RawTable(client, blocks, loss_function, self.train_output)
         settings.weight_unit = raw.weight_unit
         rng = self._generator()

@@ -78,7 +78,7 @@ class DistributedTable:
         """Linearise on all rows; without communication where a trial has just been there."""
         point = getattr(self._last, "point", None)
         if point is None or point.network is not network:
-            point = self._look(network, loss_function, None)
+            point = self._last.point = self._look(network, loss_function, None)
         self._last.start = point
         return DistributedSubproblem(self, point, alpha, loss_function, coordinates)
 

@@ -119,7 +119,7 @@ class CG(Solver):
             state.fresh = True
             if state.preconditioner is None:
                 step = solve_truncated(jacobian, rhs, ridge)
-                return SolveResult(step, message="sketch rank-deficient", truncated=True)
+                return SolveResult(step, True, iterations, message="no factor", truncated=True)
             if state.preconditioner.exact:
                 message += ", exact gram" if message else "exact gram"
             result = conjugate_gradient(
