@@ -252,7 +252,7 @@ def main():
     parser.add_argument("--out", required=True, help="JSON file, read and extended")
     parser.add_argument("--methods", nargs="*", default=["sketchgn", "mlp", "hgb"], metavar="M")
     parser.add_argument("--redo", nargs="+", default=[], metavar="M", help="fit these again")
-    parser.add_argument("--tables", nargs="+", metavar="T", help="default: all nine")
+    parser.add_argument("--tables", nargs="+", metavar="T", help="default: all of the folder")
     parser.add_argument("--splits", nargs="+", type=int, help="these splits of every table")
     parser.add_argument("--full", action="store_true", help="all splits")
     parser.add_argument("--width", type=int, default=DEFAULT_WIDTH)

@@ -117,7 +117,7 @@ def main():
     )
     parser.add_argument("--data", required=True, help="folder of the .npz tables")
     parser.add_argument("--out", required=True, help="JSON file, read and extended")
-    parser.add_argument("--tables", nargs="+", metavar="T", help="default: all nine")
+    parser.add_argument("--tables", nargs="+", metavar="T", help="default: all of the folder")
     parser.add_argument("--full", action="store_true", help="all splits")
     parser.add_argument("--parameters", type=json.loads, default={}, help="of the regressor, JSON")
     parser.add_argument("--redo", action="store_true", help="fit again what the JSON has")

@@ -22,9 +22,10 @@ class Places(NamedTuple):
     """Where rows lie in [0, 1).
 
     ``place`` has shape (n_samples,), ``n_distinct`` is the number of different rows, and
-    ``n_apart`` the effective one of what has a place of its own, groups or, without them, cells or
-    different rows: with the sums u of their weights, (sum u)^2 / sum u^2 (Kish, "Survey Sampling",
-    1965, section 11.7), as a mean over them is as uncertain as one over so many of equal weight.
+    ``n_apart`` that of what has a place of its own, groups or, without them, cells or different
+    rows, times the share of the n different rows, of weights u, that these are worth when they are
+    unequal: (sum u)^2 / (n sum u^2), by which a mean over them is less certain (Kish, "Survey
+    Sampling", 1965, section 11.7).
     """
 
     place: np.ndarray
@@ -54,9 +55,11 @@ def even_places(data, rng, *, cells=False):
     if len(data) > _SORTED_ROWS:
         place = rng.random(len(data) if codes is None else codes.max() + 1, dtype=np.float32)
         place = place if codes is None else place[codes]
-        return Places(place, len(data), _effective_number(data.weights, codes))
+        n_apart = len(data) if codes is None else int(codes.max()) + 1
+        return Places(place, len(data), n_apart * _worth(data.weights))
     score, inputs = _scores(data, rng)
     number, n_distinct = _numbers(score)
+    n_apart, worth = n_distinct, _worth(np.bincount(number - 1, data.weights))
     if codes is None and cells:
         cell, n_cells = _numbers(inputs)
         if max(_FEWEST_CELLS, n_distinct / _MOST_REPLICATES) <= n_cells < n_distinct:
@@ -64,15 +67,14 @@ def even_places(data, rng, *, cells=False):
     if codes is not None:
         means = np.bincount(codes, data.weights * score) / np.bincount(codes, data.weights)
         # Groups of equal means, as where each was centred, are still different ones.
-        number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]
-    n_apart = _effective_number(data.weights, number - 1)
-    return Places((number * _GOLDEN) % 1.0, n_distinct, n_apart)
+        number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)
+    return Places((number * _GOLDEN) % 1.0, n_distinct, n_apart * worth)
 
 
-def _effective_number(weights, codes):
-    """Return (sum u)^2 / sum u^2 for the sums u of weights by code; None is one for each row."""
-    sums = weights if codes is None else np.bincount(codes, weights)
-    return float(sums.sum() ** 2 / np.einsum("n,n->", sums, sums))  # no array of squares
+def _worth(weights):
+    """Return (sum u)^2 / (n sum u^2) for n weights u."""
+    squares = np.einsum("n,n->", weights, weights)  # no array of them
+    return float(weights.sum() ** 2 / (len(weights) * squares))
 
 
 def _scores(data, rng):

@@ -98,9 +98,8 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         Rows of a batch. "auto" is 256, or ``512 / n_outputs`` (at least 64) for more than two
         outputs (256 again for so many that a step costs no more), and half of it where the neurons
         are trained in groups and the table does not fit in one batch. None takes adaptive steps on
-        all rows only (not for a sparse or memory-mapped X of more than 67 million numbers, nor may
-        a number be as large as its rows are many). A table that fits in one batch is trained on
-        all rows in float64.
+        all rows only. A table that fits in one batch is trained on all rows in float64. A sparse or
+        memory-mapped X of more than 67 million numbers needs a number below that of its rows.
     momentum : float in [0, 1), default=0.9
         Weight of the last step inside the subproblem of the next one.
     train_output : bool, default=True
@@ -178,9 +177,11 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         these units, or half the mean Poisson deviance in the units of ``y``. The first entry is
         that of the initial network, then there is one an epoch of batches (mean over its batches,
         each before its step), then one an accepted step on all rows; and one a block of
-        ``partial_fit``, before its steps.
+        ``partial_fit``, before its steps (of a block of several batches the mean over these, each
+        before its own).
     loss_steps_ : list of int
-        Steps taken before each entry of ``loss_curve_``, that is, its place on an axis of steps.
+        Steps that were taken when each entry of ``loss_curve_`` was noted, at the end of its epoch
+        or block: its place on an axis of steps.
     validation_loss_curve_ : list of float or None
         The same on the held-out rows, None without any.
     alpha_ : float

@@ -610,8 +610,8 @@ MUTANTS = [
     Mutant(
         "groups of equal means taken for one",
         "_folds.py",
-        'number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]',
-        "number = _numbers(means)[0][codes]",
+        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
+        "number, n_apart = _numbers(means)[0][codes], _numbers(means)[1]",
         "tests/test_folds.py::test_groups_of_equal_means_are_different_ones",
     ),
     Mutant(
@@ -666,8 +666,8 @@ MUTANTS = [
     Mutant(
         "rows of little weight counted in full",
         "_folds.py",
-        'np.einsum("n,n->", sums, sums)',
-        "(sums.sum() ** 2 / len(sums))",
+        'squares = np.einsum("n,n->", weights, weights)',
+        "squares = weights.sum() ** 2 / len(weights)",
         "tests/test_folds.py::test_rows_of_unequal_weight_count_as_fewer",
     ),
     Mutant(
@@ -1254,8 +1254,8 @@ MUTANTS = [
     Mutant(
         "a group that is held out in part",
         "_folds.py",
-        'number = (1 + np.argsort(np.argsort(means, kind="stable")))[codes]',
-        "number = number + 0",
+        'number, n_apart = (1 + np.argsort(np.argsort(means, kind="stable")))[codes], len(means)',
+        "n_apart = len(means)",
         "tests/test_folds.py::test_a_group_has_one_place",
     ),
     Mutant(

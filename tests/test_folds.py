@@ -22,12 +22,6 @@ def places(data, seed=0):
     return even_places(data, np.random.default_rng(seed))
 
 
-def effective_number(data):
-    """(sum u)^2 / sum u^2 of the groups' weights u, by a loop over the labels."""
-    sums = [data.weights[data.groups == label].sum() for label in set(data.groups.tolist())]
-    return pytest.approx(sum(sums) ** 2 / sum(u**2 for u in sums))
-
-
 def test_intervals_are_stratified_samples(grouped):
     grouped.groups = None
     place, n_distinct, n_apart = places(grouped)
@@ -43,8 +37,8 @@ def test_intervals_are_stratified_samples(grouped):
 
 def test_a_group_has_one_place(grouped):
     place, n_distinct, n_apart = places(grouped)
-    assert (n_distinct, n_apart) == (400, effective_number(grouped))
-    assert 15 < n_apart < N_GROUPS == len(np.unique(place))
+    assert (n_distinct, n_apart) == (400, N_GROUPS)
+    assert len(np.unique(place)) == N_GROUPS
     assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
     assert len(np.unique(place[place < 0.2])) == 4
 
@@ -64,8 +58,7 @@ def test_groups_of_equal_means_are_different_ones(grouped):
     for centred in (table, 0 * table):
         data = TrainingData(centred[:, :3], centred[:, 3:], np.ones(400), grouped.groups)
         place, _, n_apart = places(data)
-        assert len(np.unique(place)) == N_GROUPS
-        assert n_apart == effective_number(grouped)
+        assert n_apart == len(np.unique(place)) == N_GROUPS
 
 
 @pytest.mark.parametrize("limit", [100, 10_000])
@@ -74,8 +67,7 @@ def test_labels_may_be_any_and_some_may_be_missing(grouped, limit, monkeypatch):
     part = grouped.part(grouped.groups % 3 > 0)
     other = TrainingData(part.rows, part.targets, part.weights, 7 * part.groups - 20)
     place, _, n_apart = places(part)
-    assert len(np.unique(place)) == len(np.unique(part.groups)) < N_GROUPS
-    assert n_apart == effective_number(part)
+    assert n_apart == len(np.unique(place)) == len(np.unique(part.groups)) < N_GROUPS
     np.testing.assert_array_equal(places(other).place, place)
 
 
@@ -116,7 +108,9 @@ def test_weights_are_repetitions(grouped, rng):
     weighted = TrainingData(
         root * grouped.rows, root * grouped.targets, times.astype(float), grouped.groups
     )
-    assert places(weighted)[1:] == places(again)[1:] == (400, effective_number(weighted))
+    assert places(weighted)[1:] == places(again)[1:]
+    worth = times.sum() ** 2 / (400 * (times**2).sum())
+    assert places(weighted)[1:] == (400, pytest.approx(N_GROUPS * worth))
     np.testing.assert_array_equal(np.repeat(places(weighted).place, times), places(again).place)
 
 
@@ -131,7 +125,7 @@ def test_rows_of_unequal_weight_count_as_fewer(grouped, limit, monkeypatch):
 def test_a_large_table_is_not_sorted(grouped, monkeypatch):
     monkeypatch.setattr(_folds, "_SORTED_ROWS", 399)
     place, n_distinct, n_apart = places(grouped)
-    assert (n_distinct, n_apart) == (400, effective_number(grouped))
+    assert (n_distinct, n_apart) == (400, N_GROUPS)
     assert all(np.ptp(place[grouped.groups == group]) == 0 for group in range(N_GROUPS))
     grouped.groups = None
     assert len(np.unique(places(grouped).place)) > 390
