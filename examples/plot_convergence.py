@@ -2,8 +2,8 @@
 Watching convergence
 ====================
 
-A fit has two phases: 1200 to 5400 steps on batches of rows, in cycles of falling length, and then up
-to ten steps on all rows, whose damping adapts (here one: on so large a table they are dear).
+A fit has two phases: 1200 to 5400 steps on batches of rows, in cycles of falling length, and then
+up to ten steps on all rows, whose damping adapts (here one: on so large a table they are dear).
 :class:`~sklearn_sketchgn.ConvergenceDisplay` shows both. The table is a surrogate of a simulator:
 the distance of a robot's hand from its shoulder, by the angles and lengths of four joints.
 """
