@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor, _folds, _sparse, _training_data
+from sklearn_sketchgn import SketchGNRegressor, _lazy_rows, _sparse, _tables, _training_data
 
 _BLOCK = 2**16
 
@@ -117,8 +117,9 @@ def _resident():
 
 def _allocated():
     # As if these tables were large ones.
-    _training_data.HELD_NUMBERS = _training_data._COPIED_NUMBERS = 2**18
-    _folds._NUMBERS, _sparse._ENTRIES = 2**18, 2**16
+    _training_data.HELD_NUMBERS = 2**18
+    _training_data.COPIED_NUMBERS = _lazy_rows.COPIED_NUMBERS = 2**18
+    _tables._NUMBERS, _sparse._ENTRIES = 2**18, 2**16
     print(
         f"{'table':<24}{'bytes a row':>12}{'n x (d + 1) float32':>22}{'n float64':>11}{'rest':>9}"
     )

@@ -129,8 +129,7 @@ class ConvergenceDisplay:
             # Flips of activations are counted on all rows only.
             curves["n_batch_steps"] = int(np.isnan(history["flips"]).sum())
         # The parameter may have been changed since.
-        fitted_loss = getattr(estimator, "_fitted_loss", estimator.loss)
-        curves["loss_label"] = _LOSS_LABELS[fitted_loss]
+        curves["loss_label"] = _LOSS_LABELS[estimator._fitted_loss]
         return cls(**curves).plot(ax, **line_kw)
 
     def plot(self, ax=None, **line_kw):

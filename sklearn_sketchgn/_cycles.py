@@ -56,10 +56,9 @@ def search_penalty(
 
     Returns
     -------
-    stopped : bool
-        Whether ``after_epoch`` ended the search.
-    learnt : bool
-        Whether the judges gained more than chance gives them over the first network.
+    bool
+        Whether ``after_epoch`` ended it. ``search.learnt`` tells whether the judges gained more
+        over the first network than chance gives them.
     """
 
     def run(start, factor, *, follow=False):
@@ -95,7 +94,7 @@ def search_penalty(
     search.learnt = learnt and search.weight > 0
     if learnt and not stopped and first > 0:  # else nobody judges
         search.suit_the_columns()
-    return stopped, learnt
+    return stopped
 
 
 def probe(training, data, *, batch_size, n_cycles, held_out=None):

@@ -11,8 +11,9 @@ from scipy.sparse.linalg import aslinearoperator
 from sklearn.exceptions import ConvergenceWarning
 
 from ._conjugate_gradient import conjugate_gradient
-from ._preconditioner import check_sketched, draw_checked, factor_columns
+from ._preconditioner import factor_columns
 from .sketches import resolve_sketch
+from .sketches._checks import draw_checked, sketch_error
 
 # Columns of a LinearOperator that are formed at a time.
 _COLUMNS = 64
@@ -130,7 +131,7 @@ def _factor(A, operator, sketch, oversampling, rng):
         if not np.isfinite(image).all():
             raise ValueError("A and y must be finite; got NaN or infinite values.")
         if image.any():
-            check_sketched(sketched, sketch)
+            raise sketch_error(sketched, sketch)
     factor = factor_columns(sketched)
     if factor is None:
         raise LinAlgError(

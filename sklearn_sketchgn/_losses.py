@@ -14,15 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import xlogy
 
+from ._moments import LEAST_DEVIATION
+from ._robust_scale import robust_deviation, weighted_median
 from ._scaled_jacobian import ScaledJacobian
-from ._scaling import LEAST_DEVIATION
 
 #: Threshold of the Huber loss in standard deviations of the noise: 95 % as efficient as the
 #: squared error on normal noise (P. J. Huber, Robust Statistics, 1981).
 HUBER_EPSILON = 1.35
 
-# The median absolute deviation of a normal distribution times this is its standard deviation.
-_MAD_TO_DEVIATION = 1.4826022185056018
 
 # Held-out residuals whose working residual, which grows with their root, is beyond so many
 # thresholds (so that they are beyond nine) count alike: outliers, which no network predicts, would
@@ -242,28 +241,3 @@ def bounded_exp(outputs, dtype):
 
 #: The losses by the names that users give them.
 LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in (SquaredError, Poisson, Huber)}
-
-
-def weighted_median(table, sample_weight):
-    """Return the weighted median of every column; integer weights count as repetitions."""
-    order = np.argsort(table, axis=0, kind="stable")
-    ordered = np.take_along_axis(table, order, axis=0)
-    below = np.cumsum(sample_weight[order], axis=0)
-    half = 0.5 * below[-1]
-    columns = np.arange(table.shape[1])
-    # Round-off in the sums of weights must not decide whether half of the weight is reached.
-    lower = (below < half * (1 - 1e-12)).sum(axis=0)
-    upper = np.minimum((below <= half * (1 + 1e-12)).sum(axis=0), len(table) - 1)
-    return 0.5 * ordered[lower, columns] + 0.5 * ordered[upper, columns]
-
-
-def robust_deviation(centred, sample_weight):
-    """Return the standard deviation of every column, by its median absolute deviation.
-
-    Where more than half of the weight is on one value, which makes that 0, the mean absolute
-    deviation takes its place.
-    """
-    size = np.abs(centred)
-    scale = _MAD_TO_DEVIATION * weighted_median(size, sample_weight)
-    mean = np.sqrt(0.5 * np.pi) * (sample_weight / sample_weight.sum()) @ size
-    return np.where(scale > 0, scale, mean)

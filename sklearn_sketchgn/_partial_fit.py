@@ -10,13 +10,12 @@ from ._cycles import choose_penalty
 from ._diagnosis import largest_deviations
 from ._forward import last_hidden, network_blocks
 from ._members import run_members
+from ._moments import fit_moments
 from ._network import initialise
 from ._plan import auto_batch_size
-from ._scaling import fit_moments
-from ._settings import Outcome
 from ._streaming import WARM_UP, Stream
 from ._tables import row_blocks
-from ._training import AUTO_DAMPING, Training
+from ._training import AUTO_DAMPING, Outcome, Training
 from ._training_data import training_data
 from ._validation import normalised_weights
 

@@ -24,11 +24,8 @@ def unstamped(state):
     """
     from . import __version__
 
-    # Parameters that came after the first release.
-    state = {"encoding": None, **state}
-    for training in state.get("_resume", (None, ()))[1]:
-        vars(training).setdefault("alpha_is_chosen", state["alpha"] == "auto")
-    stamp = state.pop(_STAMP, {"version": "0.1.0", "format": 1})
+    state = dict(state)
+    stamp = state.pop(_STAMP)
     if stamp["format"] > STATE_FORMAT:
         raise ValueError(
             f"This SketchGNRegressor was pickled by sklearn_sketchgn {stamp['version']} (format "

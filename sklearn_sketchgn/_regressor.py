@@ -29,12 +29,13 @@ from ._fitted_attributes import set_attributes, warn_of_troubles
 from ._fitting import fit_members
 from ._forward import last_hidden, network_blocks
 from ._losses import LOSSES, bounded_exp
+from ._moments import fit_moments
 from ._parameters import settings_of
 from ._partial_fit import advance
 from ._pickling import stamped, unstamped
 from ._plan import auto_batch_size
 from ._reporting import Reporter
-from ._scaling import fit_moments, scaling_of
+from ._scaling import scaling_of
 from ._streaming import Stream, can_stream, check_stream, going_on_from, stream_after_fit
 from ._training import STOP_REASONS
 from ._training_data import check_all_rows

@@ -7,10 +7,10 @@ from ._batch_phase import run_groups
 from ._cycles import choose_penalty, search_penalty
 from ._groups import gather
 from ._metric import damping_metric
-from ._penalty import PenaltySearch, penalty_factor
+from ._penalty import PenaltySearch
+from ._penalty_in_effect import penalty_factor
 from ._plan import auto_batch_size, plan_steps
-from ._settings import Outcome
-from ._training import AUTO_DAMPING, Training
+from ._training import AUTO_DAMPING, Outcome, Training
 from ._watch import Watch
 
 # How many times the error of the mean is too far away to go on from.
@@ -62,27 +62,36 @@ def train(
         if not training.history["objective"]:
             raise MemoryError(_memory_advice(settings, data, network)) from error
         reason = "memory"
+    reason = _judged(reason, watch, data, resume)
+    n_groups = 1 if search is None else len(search.groups)
+    return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
+
+
+def _judged(reason, watch, data, resume):
+    """Keep the best network, or the first one where no better is known; return what ended the fit.
+
+    ``reason`` is what ended its steps.
+    """
+    training, validation = watch.training, watch.validation
     useless = resume is None and watch.no_step_helped(data)
     got_worse = useless and watch.has_got_worse(data)
     training.network = watch.best_network()
     judged = validation is None and resume is None
     exact = judged and watch.first_is_exact(data)
     # What goes on may err more than the mean for now.
-    times = _OUT_OF_REACH if settings.to_be_continued else 1.0
+    times = _OUT_OF_REACH if watch.settings.to_be_continued else 1.0
     worse = judged and not exact and watch.has_got_worse(data, times)
     # Of a constant target the mean is all there is to learn, and nothing went wrong.
-    if worse or (exact and not settings.to_be_continued):
+    if worse or (exact and not watch.settings.to_be_continued):
         training.network, training.previous_step = watch.first, None
         # The last loss is that of the network that is kept.
         watch.losses.append(watch.losses[0])
         watch.steps.append(watch.steps[-1])
-    if reason not in ("interrupted", "memory", "callback"):
-        if worse or got_worse:
-            reason = "worse"
-        elif useless:
-            reason = "no step helped"
-    n_groups = 1 if search is None else len(search.groups)
-    return Outcome(training, reason, watch.losses, watch.validation_losses, watch.steps, n_groups)
+    if reason in ("interrupted", "memory", "callback"):
+        return reason
+    if worse or got_worse:
+        return "worse"
+    return "no step helped" if useless else reason
 
 
 def _run_phases(training, data, plan, watch, search, whole):
@@ -95,28 +104,8 @@ def _run_phases(training, data, plan, watch, search, whole):
         return watch.note(loss)
 
     if plan.n_cycles:
-        start = search.state
-        stopped, learnt = search_penalty(
-            search,
-            batch_size=ceil(max(len(group.kept) for group in search.groups) / plan.n_batches),
-            n_cycles=plan.n_cycles,
-            cycle_steps=plan.cycle_steps,
-            after_epoch=after_epoch,
-            follow_noise=settings.damping is None,
-        )
-        if stopped:
+        if _search(training, plan, watch, search, after_epoch):
             return watch.why_stopped
-        training.alpha_is_chosen = search.learnt
-        search.suit_the_mean()
-        if settings.damping is None:
-            # The mean of several groups is less noisy than each, and all rows are not noisy.
-            noisy = len(groups) == 1 and plan.n_batches > 1
-            search.suit_the_noise(inf if noisy else AUTO_DAMPING)
-        gather(training, groups)
-        if training.network.train_output and not learnt:
-            # The mean is then the best that can be told from the table.
-            search.state, search.alpha = start, inf  # its bound
-            gather(training, groups)
         watch.plan = plan.after_search(len(training.history["objective"]))
     if plan.batch_steps and run_groups(
         groups,
@@ -143,6 +132,33 @@ def _run_phases(training, data, plan, watch, search, whole):
         return watch.why_stopped
     # With batches a number of steps is the whole plan, and reaching it is no trouble.
     return "schedule" if reason == "max_iter" and settings.batch_size is not None else reason
+
+
+def _search(training, plan, watch, search, after_epoch):
+    """Search for alpha and set what the steps after it take over; return whether it was ended."""
+    start, noise = search.state, watch.settings.damping is None
+    stopped = search_penalty(
+        search,
+        batch_size=ceil(max(len(group.kept) for group in search.groups) / plan.n_batches),
+        n_cycles=plan.n_cycles,
+        cycle_steps=plan.cycle_steps,
+        after_epoch=after_epoch,
+        follow_noise=noise,
+    )
+    if stopped:
+        return True
+    training.alpha_is_chosen = search.learnt
+    search.suit_the_mean()
+    if noise:
+        # The mean of several groups is less noisy than each, and all rows are not noisy.
+        noisy = len(search.groups) == 1 and plan.n_batches > 1
+        search.suit_the_noise(inf if noisy else AUTO_DAMPING)
+    gather(training, search.trainings)
+    if training.network.train_output and search.weight and not search.learnt:
+        # The mean is then the best that can be told from the table.
+        search.state, search.alpha = start, inf  # its bound
+        gather(training, search.trainings)
+    return False
 
 
 def _memory_advice(settings, data, network):

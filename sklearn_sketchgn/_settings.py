@@ -1,10 +1,9 @@
-"""What a fit is asked for, and what it gives back."""
+"""What a fit is asked for."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from ._losses import SquaredError
-from ._training import Training
 
 
 @dataclass
@@ -32,17 +31,3 @@ class Settings:
     to_be_continued: bool = False
     loss_function: Any = field(default_factory=SquaredError)
     encoding: str | None = None
-
-
-@dataclass
-class Outcome:
-    """What a fit gives back besides its :class:`Training`."""
-
-    training: Training
-    stop_reason: str
-    loss_curve: list = field(default_factory=list)
-    validation_loss_curve: list = field(default_factory=list)
-    #: Steps taken before each entry of the curves.
-    loss_steps: list = field(default_factory=list)
-    #: Groups that the neurons were trained in.
-    n_groups: int = 1

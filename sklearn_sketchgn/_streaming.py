@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ._scaling import Moments, scaling_of
+from ._moments import Moments
+from ._scaling import scaling_of
 
 #: Rows to see before anything but the mean is learnt: the initial weights are drawn in units of the
 #: deviations, and those of a few rows can be wrong by any factor.

@@ -12,8 +12,9 @@ import numpy as np
 
 from ._batch_phase import run_batches
 from ._folds import even_places
-from ._losses import HUBER_EPSILON, robust_deviation
+from ._losses import HUBER_EPSILON
 from ._network import initialise
+from ._robust_scale import robust_deviation
 from ._tables import subset
 
 # Rounds, each with the threshold of the one before; folds; the share of rows a fold holds out.

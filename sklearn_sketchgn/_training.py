@@ -176,6 +176,20 @@ class Training:
             self.history[key].append(entry[key])
 
 
+@dataclass
+class Outcome:
+    """What a fit gives back besides its :class:`Training`."""
+
+    training: Training
+    stop_reason: str
+    loss_curve: list = field(default_factory=list)
+    validation_loss_curve: list = field(default_factory=list)
+    #: Steps taken before each entry of the curves.
+    loss_steps: list = field(default_factory=list)
+    #: Groups that the neurons were trained in.
+    n_groups: int = 1
+
+
 def twin(rng, *key):
     """Return a generator of the seed of another one and of a key, as if nothing had been drawn."""
     # Not a deep copy, which in numpy 1 draws the seeds of what it spawns from the system.

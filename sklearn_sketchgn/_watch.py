@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ._settings import Outcome
 from ._step import square
+from ._training import Outcome
 
 # Relative difference of two sums of squares that float32 cannot tell from none.
 _ROUND_OFF = 1e-5

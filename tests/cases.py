@@ -4,7 +4,8 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from sklearn_sketchgn._scaling import fit_moments, scaling_of
+from sklearn_sketchgn._moments import fit_moments
+from sklearn_sketchgn._scaling import scaling_of
 from sklearn_sketchgn.sketches import SRHT, CountSketch, Gaussian
 from sklearn_sketchgn.solvers import CG, Auto, Direct
 

@@ -204,7 +204,7 @@ MUTANTS = [
     ),
     Mutant(
         "variance without weights",
-        "_scaling.py",
+        "_moments.py",
         "variance += np.ascontiguousarray(weight[block]) @ centred**2",
         "variance += np.sum(centred**2, axis=0) / len(table)",
         "tests/test_scaling.py::test_weighted_moments",
@@ -225,14 +225,14 @@ MUTANTS = [
     ),
     Mutant(
         "nearly constant columns scaled up",
-        "_scaling.py",
+        "_moments.py",
         "deviation <= 10 * np.finfo(np.float64).eps * np.abs(mean)",
         "deviation < 0",
         "tests/test_scaling.py::test_constant_columns_count_as_absent",
     ),
     Mutant(
         "range of one block taken for that of all",
-        "_scaling.py",
+        "_moments.py",
         "least = np.minimum(self.least, other.least)",
         "least = self.least",
         "tests/test_bounds.py::test_a_stream_widens_its_bounds",
@@ -589,7 +589,7 @@ MUTANTS = [
     Mutant(
         "noise learnt",
         "_schedule.py",
-        "if training.network.train_output and not learnt:",
+        "if training.network.train_output and search.weight and not search.learnt:",
         "if False:",
         "tests/test_cycles.py::test_pure_noise_is_predicted_by_its_mean",
     ),
@@ -672,7 +672,7 @@ MUTANTS = [
     ),
     Mutant(
         "weights of a stream that overflow",
-        "_scaling.py",
+        "_moments.py",
         "weight = min(self.weight + other.weight, _LARGEST_WEIGHT)",
         "weight = self.weight + other.weight",
         "tests/test_scaling.py::test_the_weight_of_a_long_stream_stays_finite",
@@ -683,6 +683,20 @@ MUTANTS = [
         "point = self._last.point = self._look(network, loss_function, None)",
         "point = self._look(network, loss_function, None)",
         "tests/test_dask.py::test_no_network_is_looked_at_twice",
+    ),
+    Mutant(
+        "products with a sketch looked at by one column",
+        "sketches/_checks.py",
+        "type(made) is not np.ndarray or made.shape != (sketch_size, 2) or ",
+        "",
+        "tests/sketches/test_checks.py::test_products_that_are_no_array_of_all_columns_name_the_sketch",
+    ),
+    Mutant(
+        "rows of a file in the order they lie in",
+        "_lazy_rows.py",
+        "yield rng.permutation(rows if mask is None else rows[mask[rows]])",
+        "yield rows if mask is None else rows[mask[rows]]",
+        "tests/test_training_data.py::test_an_epoch_has_every_sample_once_in_batches_of_equal_size",
     ),
     Mutant(
         "missing labels that are a group",
@@ -1005,7 +1019,7 @@ MUTANTS = [
     ),
     Mutant(
         "lower median taken for the median",
-        "_losses.py",
+        "_robust_scale.py",
         "return 0.5 * ordered[lower, columns] + 0.5 * ordered[upper, columns]",
         "return ordered[lower, columns]",
         "tests/test_losses.py::test_weighted_median_and_deviation_of_repeated_rows",
@@ -1706,7 +1720,7 @@ MUTANTS = [
     ),
     Mutant(
         "growth taken for a penalty in effect",
-        "_penalty.py",
+        "_penalty_in_effect.py",
         "min(factor, _MOST_IN_EFFECT**2 / factor)",
         "min(factor, _MOST_IN_EFFECT)",
         "tests/test_penalty.py::test_a_network_that_still_grows_is_no_measure",

@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sketchgn import Direct, SketchGNRegressor
 from sklearn_sketchgn._bounds import bounded_product, bounds_of
-from sklearn_sketchgn._scaling import fit_moments
+from sklearn_sketchgn._moments import fit_moments
 
 
 def quick(**parameters):

@@ -61,7 +61,7 @@ def searched(monkeypatch, rule, n_cycles=10, stop_after=None):
         return len(tried) == stop_after
 
     monkeypatch.setattr(_cycles, "run_groups", run_groups)
-    stopped, state.learnt = search_penalty(
+    stopped = search_penalty(
         state,
         batch_size=10,
         n_cycles=n_cycles,

@@ -7,14 +7,9 @@ from sklearn.metrics import mean_poisson_deviance, root_mean_squared_error
 from sklearn.utils import get_tags
 
 from sklearn_sketchgn import CG, Direct, SketchGNRegressor
-from sklearn_sketchgn._losses import (
-    LOSSES,
-    Huber,
-    bounded_exp,
-    robust_deviation,
-    weighted_median,
-)
+from sklearn_sketchgn._losses import LOSSES, Huber, bounded_exp
 from sklearn_sketchgn._network import Network
+from sklearn_sketchgn._robust_scale import robust_deviation, weighted_median
 from sklearn_sketchgn._step import Subproblem
 from sklearn_sketchgn._training_data import TrainingData
 from tests import cases, references

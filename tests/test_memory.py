@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from sklearn_sketchgn import SketchGNRegressor, _training_data
+from sklearn_sketchgn import SketchGNRegressor, _lazy_rows, _training_data
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"
@@ -52,7 +52,8 @@ def bytes_a_row(make, folder, **parameters):
 def small_blocks(monkeypatch):
     """Treat tables as large ones, and let blocks of fixed size weigh little."""
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 2**18)
-    monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 2**18)
+    for module in (_lazy_rows, _training_data):
+        monkeypatch.setattr(module, "COPIED_NUMBERS", 2**18)
     monkeypatch.setattr("sklearn_sketchgn._sparse._ENTRIES", 2**16)
 
 

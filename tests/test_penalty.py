@@ -8,7 +8,8 @@ from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._batch_phase import run_groups
 from sklearn_sketchgn._groups import Group
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch, penalty_factor
+from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
+from sklearn_sketchgn._penalty_in_effect import penalty_factor
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData
 

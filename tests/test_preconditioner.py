@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import LinAlgError
 
-from sklearn_sketchgn._preconditioner import (
-    check_sketched,
-    draw_checked,
-    factor_columns,
-    factor_gram,
-)
-from sklearn_sketchgn.sketches import Gaussian
+from sklearn_sketchgn._preconditioner import factor_columns, factor_gram
 
 either_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -81,23 +75,3 @@ def test_gram_that_cannot_be_factored():
         factor_gram(gram, 1.0)
     with pytest.raises(LinAlgError, match="not positive definite"):
         factor_gram(np.asfortranarray(np.diag([1.0, -1.0, 1.0])), 0.1)
-
-
-class WrongShape(Gaussian):
-    def draw(self, sketch_size, n_rows, rng):
-        return super().draw(n_rows, sketch_size, rng)
-
-
-def test_draw_of_a_wrong_shape_names_the_sketch(rng):
-    message = r"WrongShape\(\).draw\(3, 5, rng\) returned.*\(5, 3\); expected shape \(3, 5\)"
-    with pytest.raises(ValueError, match=message):
-        draw_checked(WrongShape(), 3, 5, rng)
-
-
-@pytest.mark.parametrize(
-    ("sketched", "found"),
-    [(np.zeros((2, 3)), "only zeros"), (np.full((2, 3), np.nan), "NaN or infinite")],
-)
-def test_useless_products_name_the_sketch(sketched, found):
-    with pytest.raises(ValueError, match=rf"Gaussian\(\) gave {found}.*`sketch` strategy"):
-        check_sketched(sketched, Gaussian())

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import SketchGNRegressor, _warm_start
+from sklearn_sketchgn._moments import fit_moments
 from sklearn_sketchgn._network import Network
 from sklearn_sketchgn._penalty import PenaltySearch
 from sklearn_sketchgn._relevance import column_penalty as penalty_of_varying
-from sklearn_sketchgn._scaling import fit_moments
 
 
 def network(sizes, rng, width=6):

@@ -5,8 +5,9 @@ import pytest
 from scipy.sparse import csr_array
 
 from sklearn_sketchgn import SketchGNRegressor
+from sklearn_sketchgn._moments import Moments, fit_moments
 from sklearn_sketchgn._network import Network, initialise
-from sklearn_sketchgn._scaling import Moments, fit_moments, input_scale, scaling_of
+from sklearn_sketchgn._scaling import input_scale, scaling_of
 from tests import cases, references
 
 

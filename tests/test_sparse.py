@@ -12,10 +12,10 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sklearn_sketchgn import SketchGNRegressor, _training_data
+from sklearn_sketchgn import SketchGNRegressor, _lazy_rows, _training_data
 from sklearn_sketchgn._diagnosis import diagnose, largest_deviations
 from sklearn_sketchgn._forward import network_blocks
-from sklearn_sketchgn._scaling import fit_moments
+from sklearn_sketchgn._moments import fit_moments
 from sklearn_sketchgn._sparse import all_within, canonical
 from tests import cases, references
 
@@ -39,7 +39,8 @@ def table(rng, n_samples=400, n_features=12, density=0.2):
 def lazily(monkeypatch):
     """Treat tables of more than a few numbers as too large to be held."""
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 500)
-    monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 500)
+    for module in (_lazy_rows, _training_data):
+        monkeypatch.setattr(module, "COPIED_NUMBERS", 500)
     monkeypatch.setattr(_training_data, "_BLOCK_NUMBERS", 1000)
 
 

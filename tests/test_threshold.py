@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import Direct, _threshold
-from sklearn_sketchgn._losses import Huber, robust_deviation
+from sklearn_sketchgn._losses import Huber
 from sklearn_sketchgn._network import initialise
+from sklearn_sketchgn._robust_scale import robust_deviation
 from sklearn_sketchgn._threshold import choose_threshold
 from sklearn_sketchgn._training import Training
 from sklearn_sketchgn._training_data import TrainingData

@@ -9,17 +9,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sklearn_sketchgn import SketchGNRegressor, _training_data
-from sklearn_sketchgn._scaling import fit_moments
+from sklearn_sketchgn import SketchGNRegressor, _lazy_rows, _training_data
+from sklearn_sketchgn._lazy_rows import LazyRows, windowed_batches
+from sklearn_sketchgn._moments import fit_moments
 from sklearn_sketchgn._tables import Samples, SelectedRows, is_mapped, select_rows
-from sklearn_sketchgn._training_data import (
-    Kept,
-    LazyRows,
-    TrainingData,
-    check_all_rows,
-    training_data,
-    windowed_batches,
-)
+from sklearn_sketchgn._training_data import Kept, TrainingData, check_all_rows, training_data
 from tests import cases
 
 pytestmark = pytest.mark.filterwarnings(
@@ -46,7 +40,8 @@ def mapped(X, folder, name="X.npy"):
 def lazily(monkeypatch):
     """Treat tables of more than a few numbers as too large to be held."""
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 500)
-    monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 500)
+    for module in (_lazy_rows, _training_data):
+        monkeypatch.setattr(module, "COPIED_NUMBERS", 500)
     monkeypatch.setattr(_training_data, "_BLOCK_NUMBERS", 1000)
 
 
@@ -142,10 +137,11 @@ def numbered(n_samples, n_features=3):
 @pytest.mark.parametrize("masked", [False, True])
 def test_an_epoch_has_every_sample_once_in_batches_of_equal_size(windows, masked, rng, monkeypatch):
     for name, value in (("_CHUNK_NUMBERS", 30), ("_CHUNKS", 4), ("_WINDOW_ROWS", 1)):
-        monkeypatch.setattr(_training_data, name, value)
+        monkeypatch.setattr(_lazy_rows, name, value)
     if windows:
         monkeypatch.setattr(_training_data, "HELD_NUMBERS", 100)
-    monkeypatch.setattr(_training_data, "_COPIED_NUMBERS", 100)
+    for module in (_lazy_rows, _training_data):
+        monkeypatch.setattr(module, "COPIED_NUMBERS", 100)
     data, mask = numbered(1003), np.ones(1003, dtype=bool)
     if masked:
         mask = rng.random(1003) < 0.8
@@ -185,7 +181,7 @@ def test_a_sorted_file_is_learnt_as_well_as_a_shuffled_one(order, rng, monkeypat
         X, y = X[index], y[index]
     monkeypatch.setattr(_training_data, "HELD_NUMBERS", 1000)
     for name, value in (("_CHUNK_NUMBERS", 128), ("_WINDOW_ROWS", 1)):
-        monkeypatch.setattr(_training_data, name, value)
+        monkeypatch.setattr(_lazy_rows, name, value)
     model = SketchGNRegressor(width=32, max_iter=351, alpha=1.0, random_state=0).fit(X, y)
     Z = rng.uniform(-1, 1, (2000, 3))
     truth = np.sin(4 * Z[:, 0]) + Z[:, 1] * Z[:, 2]

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sklearn_sketchgn import SketchGNRegressor, _warm_start
 from sklearn_sketchgn._jacobian import Jacobian
-from sklearn_sketchgn._scaling import fit_moments
+from sklearn_sketchgn._moments import fit_moments
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._scaling import Moments, fit_moments
+from .._moments import Moments, fit_moments
 from .._tables import Samples
 from .._training_data import TrainingData
 from .._validation import check_rows_of_the_paper, normalised_weights

@@ -6,8 +6,8 @@ import dask
 import dask.array as da
 import numpy as np
 
+from .._moments import Moments, fit_moments
 from .._regressor import SketchGNRegressor
-from .._scaling import Moments, fit_moments
 
 # What prediction needs of a fitted estimator, besides its standard deviations.
 _STATE = (

@@ -4,7 +4,7 @@ from functools import reduce
 
 import numpy as np
 
-from .._scaling import Moments
+from .._moments import Moments
 from .._tables import Samples
 from .._validation import check_labels, normalised_weights, numbered
 from . import _blocks

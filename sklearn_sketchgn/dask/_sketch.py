@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .._preconditioner import draw_checked
 from ..sketches import CountSketch, Sketch
+from ..sketches._checks import draw_checked
 
 
 class BlockwiseSketch(Sketch):

@@ -11,7 +11,8 @@ from scipy.sparse import eye_array
 
 from .._blas import add_outer
 from .._conjugate_gradient import conjugate_gradient
-from .._preconditioner import check_sketched, draw_checked, factor_columns, factor_gram
+from .._preconditioner import factor_columns, factor_gram
+from ..sketches._checks import draw_checked, sketch_error
 from ._base import Solver, SolveResult
 from ._direct import form_exact, solve_truncated
 
@@ -180,7 +181,7 @@ class CG(Solver):
         # No entry of a positive semi-definite matrix exceeds its diagonal.
         largest = form_exact(state.jacobian).diagonal.max()
         if _MARGIN * info.tiny < largest < info.max / _MARGIN:
-            check_sketched(sketched, state.sketch)
+            raise sketch_error(sketched, state.sketch)
 
     def _check(self):
         for name, kind, least in _LEAST_VALUES:
