@@ -696,7 +696,7 @@ MUTANTS = [
         "_lazy_rows.py",
         "yield rng.permutation(rows if mask is None else rows[mask[rows]])",
         "yield rows if mask is None else rows[mask[rows]]",
-        "tests/test_training_data.py::test_an_epoch_has_every_sample_once_in_batches_of_equal_size",
+        "tests/test_training_data.py::test_windows_read_near_rows_together_and_mix_far_ones",
     ),
     Mutant(
         "missing labels that are a group",

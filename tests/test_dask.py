@@ -265,7 +265,8 @@ def test_no_network_is_looked_at_twice(client, table, monkeypatch):
     monkeypatch.setattr(DistributedTable, "_look", noted)
     X, y, weight = table
     settings = {"width": 8, "random_state": 0, "sample_size": 200, "client": client}
-    DaskSketchGNRegressor(**settings).fit(collection(X), collection(y), collection(weight))
+    # Of several batches: only then the steps on all rows are under another penalty.
+    DaskSketchGNRegressor(batch_size=50, **settings).fit(collection(X), collection(y), collection(weight))
     assert len({id(network) for network in looked}) == len(looked) > 1
 
 
