@@ -15,6 +15,11 @@ from ._tables import row_blocks
 # makes four fifths of the variance.
 _FAR, _OF_FARTHEST, _ENOUGH_ROWS = 100, 0.9, 50
 
+# A few values beyond half of the largest distance are reported by the deviation of the others if
+# they are at most this share of the rows, as codes for missing values are; in tables of so many
+# numbers, as this is one more pass.
+_FEW, _MOST_NUMBERS = 0.05, 2**26
+
 
 def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False):
     """Return the number of dead neurons, and sentences about what may hurt a fit.
@@ -65,6 +70,15 @@ def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False)
             "which hides the differences between the others; consider its logarithm, "
             "PowerTransformer or QuantileTransformer"
         )
+    for column, count, distance in few_far_values(X, scaling, farthest):
+        if farthest[column] <= far:
+            name = column if names is None else f"{column} ({names[column]!r})"
+            values = f"{count} values that are" if count > 1 else "a value that is"
+            found.append(
+                f"column {name} has {values} {distance:.0f} standard deviations of the others away "
+                "from these, whose differences are hidden by it; a code for a missing value is "
+                "to be replaced by NaN, and imputed"
+            )
     return n_dead, found
 
 
@@ -93,7 +107,37 @@ def largest_deviations(X, scaling):
     return farthest
 
 
-def troubles(stop_reason, n_steps, events, tol):
+def few_far_values(X, scaling, farthest):
+    """Return (column, number of values, distance) where a few values are far from all others.
+
+    Several equal ones are never many deviations from the mean, as the deviation is theirs: the
+    distance is in deviations of the others.
+    """
+    n_samples = X.shape[0]
+    if issparse(X) or n_samples * X.shape[1] > _MOST_NUMBERS or n_samples < _ENOUGH_ROWS:
+        return []
+    scaling = replace(scaling, ramps=None)
+    count, sums, squares = (np.zeros(X.shape[1]) for _ in range(3))
+    for block in row_blocks(*X.shape):
+        part = X[block]
+        rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
+        is_far = np.abs(rows) > 0.5 * farthest
+        count += np.count_nonzero(is_far, axis=0)
+        rows[is_far] = 0.0
+        sums += rows.sum(axis=0)
+        squares += np.einsum("nd,nd->d", rows, rows)
+    others = n_samples - count
+    few = (count > 0) & (count <= _FEW * n_samples)
+    mean = np.divide(sums, others, where=few, out=np.zeros_like(sums))
+    variance = np.divide(squares, others, where=few, out=np.zeros_like(sums)) - mean**2
+    # Of others that are all equal, but for round-off, nothing is hidden.
+    few &= variance > 1e-12 * mean**2
+    distance = np.zeros_like(sums)
+    distance[few] = (farthest[few] - np.abs(mean[few])) / np.sqrt(variance[few])
+    return [(j, int(count[j]), distance[j]) for j in np.flatnonzero(distance > _FAR)]
+
+
+def troubles(stop_reason, n_steps, marks, tol):
     """Return what a user should know about how a fit ended, as clauses with what to turn.
 
     Parameters
@@ -102,8 +146,8 @@ def troubles(stop_reason, n_steps, events, tol):
         A key of ``STOP_REASONS``.
     n_steps : int
         Steps of the first member.
-    events : list of str
-        One entry a step, of all members.
+    marks : list of set of str
+        What became of each step, of all members.
     tol : float
         The tolerance that was asked for.
     """
@@ -112,31 +156,25 @@ def troubles(stop_reason, n_steps, events, tol):
         found.append(_TROUBLES[stop_reason].format(n=n_steps, tol=tol))
     # At an optimum no step helps, and a block of a stream may be a single row without any effect.
     expected = stop_reason in ("round-off", "block")
-    if events and not expected and all(_NOT_TAKEN & _marks(event) for event in events):
+    if marks and not expected and all(_NOT_TAKEN & of_step for of_step in marks):
         found.append(
             f"none of its {n_steps} steps could be taken: `solver` gave values that are not finite "
             'or raise the objective; try solver="direct" or a larger `damping`'
         )
-    truncated = sum("truncated" in _marks(event) for event in events)
+    truncated = sum("truncated" in of_step for of_step in marks)
     if truncated:
         found.append(
-            f"{truncated} of {len(events)} linear systems were singular to working "
+            f"{truncated} of {len(marks)} linear systems were singular to working "
             "precision and solved by eigenvalues; increase `alpha` or `damping`"
         )
-    unfinished = sum("not converged" in _marks(event) for event in events)
+    unfinished = sum("not converged" in of_step for of_step in marks)
     if unfinished:
         found.append(
-            f"`solver` did not converge in {unfinished} of {len(events)} steps; increase "
+            f"`solver` did not converge in {unfinished} of {len(marks)} steps; increase "
             "`damping`, or what its iterations depend on: of solver=CG(...), `max_iter` or "
             "`oversampling`"
         )
     return found
-
-
-def _marks(event):
-    """Return the marks of a step's event, or of those of all groups, without what solvers say."""
-    parts = [part.partition(": ")[0] for part in event.split("; ")]
-    return {mark for part in parts for mark in part.split(", ")}
 
 
 _NOT_TAKEN = {"step skipped", "rejected"}

@@ -90,12 +90,8 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
     if issparse(A):
         A = aslinearoperator(A)
     if not hasattr(A, "matvec"):
-        A = np.asarray(A)
-        if A.dtype.kind in "biuO":  # objects, as of nullable columns of pandas
-            A = A.astype(np.float64)
-    y = np.asarray(y)
-    if y.dtype.kind == "O":
-        y = y.astype(np.float64)
+        A = _numbers(A, "A")
+    y = _numbers(y, "y")
     _check_system(A, y, tol, oversampling)
     n_columns = A.shape[1]
     operator = aslinearoperator(A)
@@ -110,6 +106,17 @@ def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, r
     )
     _warn_if_missed(right, product(result.x), result.n_iter, tol)
     return result.x
+
+
+def _numbers(values, name):
+    """Return an array: of floats if it is of integers or, as of nullable columns, of objects."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuO":
+        return values
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} must be real numbers: {error}.") from error
 
 
 def _dtype(A):

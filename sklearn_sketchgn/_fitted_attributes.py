@@ -64,8 +64,8 @@ def warn_of_troubles(model, outcomes):
     # Rows that early stopping holds out are like the others: of noise the mean is the best.
     if reason == "no step helped" and model.early_stopping:
         reason = "schedule"
-    events = [event for outcome in outcomes for event in outcome.training.history["events"]]
-    found = troubles(reason, model.n_iter_, events, model.tol)
+    marks = [found for outcome in outcomes for found in outcome.training.marks]
+    found = troubles(reason, model.n_iter_, marks, model.tol)
     if found:
         message = f"{type(model).__name__}: about this fit: {'; '.join(found)}."
         # As of scikit-learn's estimators: how far up the user's line is depends on wrappers.

@@ -23,9 +23,9 @@ class Places(NamedTuple):
 
     ``place`` has shape (n_samples,), ``n_distinct`` is the number of different rows, and
     ``n_apart`` that of what has a place of its own, groups or, without them, cells or different
-    rows, times the share of the n different rows, of weights u, that these are worth when they are
-    unequal: (sum u)^2 / (n sum u^2), by which a mean over them is less certain (Kish, "Survey
-    Sampling", 1965, section 11.7).
+    rows. Those that are no groups are counted times what n rows of unequal weights u are worth of
+    n equal ones, (sum u)^2 / (n sum u^2), as a mean over them is so much less certain (Kish,
+    "Survey Sampling", 1965, section 11.7).
     """
 
     place: np.ndarray
@@ -55,11 +55,12 @@ def even_places(data, rng, *, cells=False):
     if len(data) > _SORTED_ROWS:
         place = rng.random(len(data) if codes is None else codes.max() + 1, dtype=np.float32)
         place = place if codes is None else place[codes]
-        n_apart = len(data) if codes is None else int(codes.max()) + 1
-        return Places(place, len(data), n_apart * _worth(data.weights))
+        n_apart = len(data) * _worth(data.weights) if codes is None else int(codes.max()) + 1
+        return Places(place, len(data), n_apart)
     score, inputs = _scores(data, rng)
     number, n_distinct = _numbers(score)
-    n_apart, worth = n_distinct, _worth(np.bincount(number - 1, data.weights))
+    worth = 1.0 if codes is not None else _worth(np.bincount(number - 1, data.weights))
+    n_apart = n_distinct
     if codes is None and cells:
         cell, n_cells = _numbers(inputs)
         if max(_FEWEST_CELLS, n_distinct / _MOST_REPLICATES) <= n_cells < n_distinct:

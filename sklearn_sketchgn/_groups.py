@@ -144,6 +144,7 @@ def gather(training, parts):
             batch_size=max(entries["batch_size"]),
             flips=np.nan,
             events="; ".join(events),
+            marks=set().union(*(part.marks[i] for part in parts)),
         )
 
 

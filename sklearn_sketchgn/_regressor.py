@@ -210,8 +210,9 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         stream).
     diagnosis_ : list of str
         What may hurt the fit, in words: a column with a value more than 100 standard deviations
-        from its mean, or that makes most of its variance; half of the neurons dead; ramps that
-        "auto" could not take. Mostly empty; ``verbose`` prints it.
+        from its mean, or that makes most of its variance; a few values, such as codes for missing
+        ones, more than 100 deviations of the others away from these; half of the neurons dead;
+        ramps that "auto" could not take. Mostly empty; ``verbose`` prints it.
     history_ : dict of lists
         One entry a step, standardised units: objective (of the batch before the step; of all rows
         after it), damping, alpha, cg_iterations, cg_residual, step_norm, batch_size, flips
@@ -595,10 +596,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         callbacks = self._train_and_keep(
             settings, given, samples, held_out, scaling, moments, rng, resume
         )
-        try:
-            callbacks.close()
-        except KeyboardInterrupt:  # what has been fitted by now is kept, as before
-            self.stop_reason_ = STOP_REASONS["interrupted"]
+        self._close(callbacks)
 
     def _train_and_keep(
         self, settings, given, samples, held_out, scaling, moments, rng, resume, whole=None
@@ -626,6 +624,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             """Return the attributes of a fit that ends now, but for those that need its rows."""
             model = copy.copy(self)
             keep(model, watch.settings, [watch.outcome()], 0)
+            model.n_members = 1  # the others are not known here
             model._uncertainty = "its fit has not ended"
             model.n_dead_, model.diagnosis_ = None, []
             return vars(model)
@@ -647,6 +646,12 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
         self._diagnose(samples.X, scaling)
         warn_of_troubles(self, outcomes)
         return callbacks
+
+    def _close(self, callbacks):
+        try:
+            callbacks.close()
+        except KeyboardInterrupt:  # what has been fitted by now is kept, as it is before
+            self.stop_reason_ = STOP_REASONS["interrupted"]
 
     def _bounds(self, x_moments, y_moments):
         if self.train_output:

@@ -60,7 +60,9 @@ class Training:
     ``metric`` that of the damping there, None for the plain norm, and ``first_damping`` the damping
     that was asked for, None for "auto". ``column_penalty`` is what
     alpha is multiplied by for the hidden weights of every column of the rows, None for 1;
-    ``alpha_is_chosen`` tells whether rows have chosen both, and not by chance.
+    ``alpha_is_chosen`` tells whether rows have chosen both, and not by chance. ``in_effect`` is
+    how many times alpha the steps are taken under; ``marks`` is what became of every step, in words
+    of the package's own, and ``history["events"]`` those and the solver's, for people.
     """
 
     network: Network
@@ -81,6 +83,8 @@ class Training:
     metric: Any = None
     column_penalty: np.ndarray | None = None
     alpha_is_chosen: bool = False
+    in_effect: float = 1.0
+    marks: list = field(default_factory=list)
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY_KEYS})
     sketch_rng: Any = None
 
@@ -102,12 +106,13 @@ class Training:
             column_penalty=None,
             previous_step=None,
             history=history,
+            marks=[],
         )
 
     def for_resume(self, *, momentum):
         """Return a copy without the history, the generator, the strategies and the metric."""
         step = self.previous_step if momentum else None
-        kept = replace(self, previous_step=step, history={}, rng=None, sketch_rng=None)
+        kept = replace(self, previous_step=step, history={}, marks=[], rng=None, sketch_rng=None)
         return replace(kept, solver=None, sketch=None, metric=None)
 
     def subproblem(self, data, metric=None):
@@ -116,7 +121,7 @@ class Training:
         With a metric the subproblem is for the present damping in it; without, for any.
         """
         # Python floats: a numpy scalar would turn float32 vectors into float64 ones.
-        alpha = float(self.alpha) / self.weight_unit * len(self.network.intercept)
+        alpha = float(self.alpha * self.in_effect) / self.weight_unit * len(self.network.intercept)
         alpha, damping = min(alpha / self.total_weight, _LARGEST_RIDGE), self.ridge(1.0)
         dtype, coordinates = self.network.hidden.dtype, None
         if metric is not None and damping:
@@ -160,18 +165,24 @@ class Training:
 
     def record_step(self, value, weight, result, *, mark, **entry):
         """Append a step with an objective of this value, and what its solver reported."""
+        # A step that is not finite has not been solved for, by eigenvalues either.
+        truncated = result.truncated and np.isfinite(result.step).all()
+        told = {mark: True, "truncated": truncated, "not converged": not result.converged}
+        marks = [name for name, is_so in told.items() if name and is_so]
         self.record(
-            events=_event(mark, result),
+            marks=marks,
+            events=": ".join(filter(None, [", ".join(marks), str(result.message or "")])),
             objective=self.objective(value, weight),
             damping=self.damping,
-            alpha=self.alpha,
+            alpha=self.alpha * self.in_effect,
             cg_iterations=result.n_iter,
             cg_residual=result.residual_norm,
             **entry,
         )
 
-    def record(self, **entry):
+    def record(self, *, marks=(), **entry):
         """Append one step to the history."""
+        self.marks.append(set(marks))
         for key in HISTORY_KEYS:
             self.history[key].append(entry[key])
 
@@ -197,12 +208,3 @@ def twin(rng, *key):
     return np.random.default_rng(
         np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
     )
-
-
-def _event(mark, result):
-    """Return what became of a step and then, after a colon, the words of its solver, for people."""
-    # A step that is not finite has not been solved for, by eigenvalues either.
-    truncated = result.truncated and np.isfinite(result.step).all()
-    found = {mark: True, "truncated": truncated, "not converged": not result.converged}
-    marks = ", ".join(name for name, is_so in found.items() if name and is_so)
-    return ": ".join(filter(None, [marks, str(result.message or "")]))

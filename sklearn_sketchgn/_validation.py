@@ -64,7 +64,7 @@ def check_labels(groups, n_samples):
     missing: Any = False
     if isinstance(groups, np.ma.MaskedArray):
         missing = np.ma.getmaskarray(groups)
-    elif hasattr(groups, "isna") and getattr(groups, "nlevels", 1) == 1:  # tuples are looked into
+    elif hasattr(groups, "isna") and getattr(groups, "nlevels", 1) == 1:
         missing = groups.isna()
     if labels.shape != (n_samples,):
         raise ValueError(
@@ -73,8 +73,8 @@ def check_labels(groups, n_samples):
     missing = np.array(np.broadcast_to(missing, labels.shape), dtype=bool)
     # Of a list, too, the array may be one of strings, with "nan" among them.
     given = labels if hasattr(groups, "dtype") else np.asarray(groups, dtype=object)
-    if given.dtype.kind == "O":
-        missing |= [_is_missing(label) for label in given]
+    if given.dtype.kind in "OT":  # objects, and strings with a missing value of their own
+        missing |= [_is_missing(label) for label in given.astype(object)]
     else:
         missing |= given != given  # as numbers and times that are none
     n_missing = int(np.count_nonzero(missing))
@@ -84,6 +84,8 @@ def check_labels(groups, n_samples):
 
 
 def _is_missing(label):
+    if isinstance(label, tuple):  # of an index of several levels
+        return any(map(_is_missing, label))
     try:
         return label is None or bool(label != label)
     except TypeError:  # pandas.NA does not say
@@ -125,9 +127,10 @@ def _float64_targets(y):
 
 def _refuse_times(values, name):
     """Raise ValueError for dates, which would be taken for numbers of nanoseconds, or of days."""
-    dtypes = values.dtypes if hasattr(values, "columns") else [getattr(values, "dtype", None)]
-    for dtype in dtypes:
-        if getattr(dtype, "kind", "") in ("m", "M"):
+    # Those of a frame are many, of pandas and of polars.
+    dtypes = getattr(values, "dtypes", None) if hasattr(values, "columns") else None
+    for dtype in [getattr(values, "dtype", None)] if dtypes is None else [*dtypes]:
+        if getattr(dtype, "kind", "") in ("m", "M") or getattr(dtype, "is_temporal", bool)():
             raise ValueError(
                 f"{name} holds times: got dtype {dtype}; expected numbers, such as days since a "
                 "date."

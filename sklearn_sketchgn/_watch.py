@@ -86,7 +86,7 @@ class Watch:
         """Return what a fit that a callback ends now gives back; nothing of it changes later."""
         history = {key: [*values] for key, values in self.training.history.items()}
         return Outcome(
-            replace(self.training, history=history),
+            replace(self.training, network=self.best_network(), history=history),
             "callback",
             [*self.losses],
             [*self.validation_losses],

@@ -42,9 +42,9 @@ MUTANTS = [
     ),
     Mutant(
         "the words of a solver taken for what happened",
-        "_diagnosis.py",
-        'part.partition(": ")[0]',
-        'part.partition(" ")[0]',
+        "_training.py",
+        "            marks=marks,\n",
+        "            marks=[*marks, result.message],\n",
         "tests/test_faults.py::test_the_words_of_a_solver_are_not_taken_for_what_happened",
     ),
     Mutant(
@@ -683,6 +683,34 @@ MUTANTS = [
         "point = self._last.point = self._look(network, loss_function, None)",
         "point = self._look(network, loss_function, None)",
         "tests/test_dask.py::test_no_network_is_looked_at_twice",
+    ),
+    Mutant(
+        "a checkpoint of the last network where held-out rows choose",
+        "_watch.py",
+        "network=self.best_network(), history",
+        "history",
+        "tests/test_callbacks.py::test_a_checkpoint_is_what_a_fit_would_be_that_ended_there",
+    ),
+    Mutant(
+        "groups of unequal rows counted as fewer",
+        "_folds.py",
+        "worth = 1.0 if codes is not None else _worth(",
+        "worth = _worth(",
+        "tests/test_folds.py::test_rows_of_unequal_weight_count_as_fewer",
+    ),
+    Mutant(
+        "missing levels of a label not looked at",
+        "_validation.py",
+        "return any(map(_is_missing, label))",
+        "return False",
+        "tests/test_fit_groups.py::test_missing_labels_are_counted",
+    ),
+    Mutant(
+        "far values measured by the deviation that they make",
+        "_diagnosis.py",
+        "        rows[is_far] = 0.0\n",
+        "",
+        "tests/test_diagnosis.py::test_codes_for_missing_values_are_told_of",
     ),
     Mutant(
         "products with a sketch looked at by one column",
@@ -1480,8 +1508,8 @@ MUTANTS = [
     Mutant(
         "conjugate gradient that gave up not told",
         "_diagnosis.py",
-        'sum("not converged" in _marks(event) for event in events)',
-        'sum("converged not" in _marks(event) for event in events)',
+        'sum("not converged" in of_step for of_step in marks)',
+        'sum("converged not" in of_step for of_step in marks)',
         "tests/test_diagnosis.py::test_troubles_are_counted_and_come_with_advice",
     ),
     Mutant(
@@ -1707,14 +1735,14 @@ MUTANTS = [
     Mutant(
         "penalty of batches undone on all rows",
         "_schedule.py",
-        "training.alpha *= penalty_factor(training, rows)",
+        "training.in_effect = penalty_factor(training, rows)",
         "pass",
         "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
     ),
     Mutant(
         "penalty of all rows kept for what goes on",
         "_schedule.py",
-        "        training.alpha = found\n",
+        "        training.in_effect = 1.0\n",
         "        pass\n",
         "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
     ),

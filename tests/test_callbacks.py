@@ -132,14 +132,25 @@ class Checkpoint(Recorder):
             fitted_estimator.input_bounds_[:] = 0
 
 
-@pytest.mark.parametrize("parameters", [{}, {"n_members": 2}, {"encoding": "piecewise"}])
-def test_a_checkpoint_is_what_a_fit_would_be_that_ended_there(parameters, table):
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"n_members": 2},
+        {"encoding": "piecewise"},
+        {"early_stopping": True, "max_iter": 60, "alpha": 1e-4, "n_iter_no_change": 50},
+        {"alpha": "auto", "width": 16, "batch_size": 100, "max_iter": 40},
+    ],
+)
+def test_a_checkpoint_is_what_a_fit_would_be_that_ended_there(parameters, late, table):
     X, y = table
-    stopped = quick(**parameters).set_callbacks(Recorder(stop_after=3)).fit(X, 1000 * y)
-    checkpoint = Checkpoint(3)
+    plain = quick(**parameters).fit(X, 1000 * y)
+    at = len(plain.loss_curve_) - 2 if late else 3  # late is among the steps on all rows
+    stopped = quick(**parameters).set_callbacks(Recorder(stop_after=at)).fit(X, 1000 * y)
+    checkpoint = Checkpoint(at)
     model = quick().fit(X.iloc[:, :4], y - 100)  # of another scale, and perhaps of other columns
     model.set_params(**parameters).set_callbacks(checkpoint).fit(X, 1000 * y)
-    plain = quick(**parameters).fit(X, 1000 * y)
     np.testing.assert_array_equal(model.predict(X), plain.predict(X))
     kept = checkpoint.kept
     kept.input_bounds_ = checkpoint.bounds
@@ -148,21 +159,34 @@ def test_a_checkpoint_is_what_a_fit_would_be_that_ended_there(parameters, table)
     for name in ("loss_", "n_iter_", "loss_curve_", "alpha_", "damping_", "stop_reason_"):
         assert getattr(kept, name) == getattr(stopped, name)
     assert kept.history_["objective"] == stopped.history_["objective"]
+    assert kept.n_members == 1
     with pytest.raises(ValueError, match="because its fit has not ended"):
         kept.predict(X, return_std=True)
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
 @pytest.mark.parametrize("how", ["partial_fit", "fit"])
-def test_a_checkpoint_can_be_gone_on_from(how, table):
+def test_a_checkpoint_can_be_gone_on_from(how, n_members, table):
     X, y = table
     checkpoint = Checkpoint(5)
-    quick(warm_start=True).set_callbacks(checkpoint).fit(X, y - 100)
+    quick(warm_start=True, n_members=n_members).set_callbacks(checkpoint).fit(X, y - 100)
     kept = checkpoint.kept
     kept.input_bounds_ = checkpoint.bounds
     before = kept.predict(X)
     kept.set_callbacks().set_params(damping=1e9, momentum=0.0, max_iter=1)  # hardly a step
     getattr(kept, how)(X, y - 100)
     np.testing.assert_allclose(kept.predict(X), before, rtol=0.01, atol=1)
+
+
+def test_an_interrupt_at_the_end_costs_nothing(table):
+    class Interrupting(Recorder):
+        def on_fit_task_end(self, estimator, context, **arguments):
+            if context.task_name == "fit":
+                raise KeyboardInterrupt
+
+    model = quick().set_callbacks(Interrupting()).fit(*table)
+    assert model.stop_reason_ == "the fit was interrupted"
+    np.testing.assert_array_equal(model.predict(table[0]), quick().fit(*table).predict(table[0]))
 
 
 def test_scoring_monitor(table):

@@ -266,7 +266,9 @@ def test_no_network_is_looked_at_twice(client, table, monkeypatch):
     X, y, weight = table
     settings = {"width": 8, "random_state": 0, "sample_size": 200, "client": client}
     # Of several batches: only then the steps on all rows are under another penalty.
-    DaskSketchGNRegressor(batch_size=50, **settings).fit(collection(X), collection(y), collection(weight))
+    DaskSketchGNRegressor(batch_size=50, **settings).fit(
+        collection(X), collection(y), collection(weight)
+    )
     assert len({id(network) for network in looked}) == len(looked) > 1
 
 

@@ -65,24 +65,44 @@ def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
     assert nameless.diagnosis_[0].startswith("column 1 has a value 141")
 
 
+@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("count", "told"), [(2, True), (8, True), (25, True), (40, False)])
+def test_codes_for_missing_values_are_told_of(count, told, how, rng):
+    X = 100 + 30 * rng.standard_normal((500, 3))
+    y = X[:, 0] + rng.standard_normal(500)
+    X[rng.permutation(500)[:count], 1] = 999_999
+    found = getattr(quick(), how)(X, y).diagnosis_
+    start = f"column 1 has {count} values that are 3"
+    assert [sentence.startswith(start) for sentence in found] == [True] * told
+
+
+def test_few_values_of_a_column_that_is_mostly_one_are_no_codes(rng):
+    X = rng.standard_normal((500, 2))
+    X[:, 1] = 7.0
+    X[:9, 1] = [1e6, 2e6, 3e6] * 3
+    assert quick().fit(X, X[:, 0]).diagnosis_ == []
+    tails = np.exp(2 * rng.standard_normal((500, 2)))
+    assert quick().fit(tails, tails[:, 0]).diagnosis_ == []
+
+
 def test_troubles_are_counted_and_come_with_advice():
-    events = ["", "truncated", "not converged", "rejected, not converged: why"]
-    singular, unfinished = _diagnosis.troubles("schedule", len(events), events, 1e-4)
+    marks = [set(), {"truncated"}, {"not converged"}, {"rejected", "not converged"}]
+    singular, unfinished = _diagnosis.troubles("schedule", len(marks), marks, 1e-4)
     assert singular.startswith("1 of 4 linear systems were singular")
     assert "`alpha` or `damping`" in singular
     assert unfinished.startswith("`solver` did not converge in 2 of 4 steps")
-    assert _diagnosis.troubles("schedule", 2, ["", "exact gram"], 1e-4) == []
-    (reached,) = _diagnosis.troubles("max_iter", 7, 14 * [""], 1e-3)
+    assert _diagnosis.troubles("schedule", 2, [set(), {"step shortened"}], 1e-4) == []
+    (reached,) = _diagnosis.troubles("max_iter", 7, 14 * [set()], 1e-3)
     assert reached.startswith("max_iter=7 was reached before tol=0.001")
 
 
 def test_a_fit_without_a_step_is_reported():
-    nothing = ["step skipped; kept factor", "rejected, not converged"]
-    (found,) = _diagnosis.troubles("schedule", 1, ["step skipped"], 1e-4)
+    nothing = [{"step skipped"}, {"rejected", "not converged"}]
+    (found,) = _diagnosis.troubles("schedule", 1, [{"step skipped"}], 1e-4)
     assert "none of its 1 steps" in found
     assert any("none of its 2" in clause for clause in _diagnosis.troubles("x", 2, nothing, 1e-4))
-    assert _diagnosis.troubles("round-off", 1, ["rejected"], 1e-4) == []
-    assert _diagnosis.troubles("schedule", 2, ["step skipped", ""], 1e-4) == []
+    assert _diagnosis.troubles("round-off", 1, [{"rejected"}], 1e-4) == []
+    assert _diagnosis.troubles("schedule", 2, [{"step skipped"}, set()], 1e-4) == []
     assert _diagnosis.troubles("schedule", 0, [], 1e-4) == []
 
 

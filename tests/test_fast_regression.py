@@ -236,6 +236,7 @@ GOOD = np.eye(20, 3)
             r"Wrong\(\)\.draw.*ndarray of shape \(13, 2\); expected",
         ),
         ({"sketch": Wrong(1j)}, ValueError, r"Wrong.*an array of real numbers of shape \(12, 2\)"),
+        ({"A": np.full((5, 3), object())}, TypeError, "A must be real numbers: "),
         ({"sketch": NoOperator()}, ValueError, r"NoOperator.*and an operator @"),
         ({"sketch": "fourier"}, ValueError, "'sketch' parameter.*'srht'.*got 'fourier'"),
         ({"sketch": Gaussian}, TypeError, "'sketch' parameter.*is a class, not an instance"),

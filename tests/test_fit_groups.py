@@ -165,6 +165,8 @@ def test_groups_that_cannot_be(diabetes):
         np.array([1.0, np.nan, 2.0]),
         pd.Series([pd.NA, "a", "b"], dtype="string"),
         pd.Series(pd.Categorical([None, "a", "b"])),
+        pd.MultiIndex.from_arrays([["a", "b", "c"], [np.nan, 1.0, 2.0]]),
+        pd.Series([("a", None), ("a", 1), ("b", 1)]),
     ],
     ids=lambda labels: type(labels).__name__,
 )

@@ -161,14 +161,3 @@ def test_a_pickle_that_a_fit_cannot_go_on_from_says_so(wave):
         assert copy.set_params(warm_start=False).fit(X, y).n_iter_ == 5
     again = pickle.loads(pickle.dumps(model.set_params(warm_start=True)))
     np.testing.assert_array_equal(again.fit(X, y).predict(X), model.fit(X, y).predict(X))
-
-
-def test_a_pickle_from_before_keeps_the_penalty_that_was_chosen(wave):
-    X, y = wave
-    model = SketchGNRegressor(16, max_iter=400, warm_start=True, random_state=0).fit(X, y)
-    state = model.__getstate__()
-    for training in state["_resume"][1]:
-        del training.alpha_is_chosen
-    again = SketchGNRegressor()
-    again.__setstate__(state)
-    assert again.fit(X, y).alpha_ == model.alpha_

@@ -356,6 +356,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
                 )
             whole = raw.table(loss_function.target_scaling(scaling))
         del raw, blocks  # the cluster may forget the raw rows
+        self.__dict__.pop("communication_", None)  # that of another fit
         self._flat_target = flat
         callbacks = self._train_and_keep(
             settings,
@@ -369,7 +370,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
             whole,
         )
         self.communication_ = _report(client, whole)
-        callbacks.close()
+        self._close(callbacks)
 
     def _n_parameters(self, n_features, n_outputs):
         hidden = np.empty((self.width, n_features + int(self.train_output)))

@@ -6,7 +6,7 @@ import numpy as np
 def draw_checked(sketch, sketch_size, n_rows, rng):
     """Return ``sketch.draw(...)`` after checking what a user's own sketch may get wrong."""
     drawn = sketch.draw(sketch_size, n_rows, rng)
-    shape = tuple(getattr(drawn, "shape", ()))
+    shape = tuple(getattr(drawn, "shape", None) or ())
     in_parts = getattr(sketch, "in_parts", False)
     if shape != (sketch_size, n_rows) or not (in_parts or hasattr(drawn, "__matmul__")):
         raise ValueError(
