@@ -78,6 +78,11 @@ def _worth(weights):
     return float(weights.sum() ** 2 / (len(weights) * squares))
 
 
+def are_different(place):
+    """Return whether rows of these places are two different ones or more."""
+    return len(place) > 0 and place.min() < place.max()
+
+
 def _scores(data, rng):
     """Return where rows lie along a random direction, of inputs and targets and of inputs alone."""
     n_features = data.rows.shape[1]

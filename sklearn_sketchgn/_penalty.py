@@ -9,7 +9,7 @@ from math import ceil, exp, inf, isnan, log, nan
 
 import numpy as np
 
-from ._folds import even_places
+from ._folds import are_different, even_places
 from ._groups import Group, mean_network, split
 from ._plan import HELD_OUT, JUDGES, count_groups
 from ._relevance import column_penalty
@@ -250,13 +250,10 @@ def _held_out(place, weights, start, share, *, grouped):
     """
     for shift in (0.0, 0.25, 0.5, 0.75) if grouped else (0.0,):
         held_out = (place - start - shift) % 1.0 < share
-        left = place[~held_out]
-        if not held_out.any() or not len(left):
-            continue
         if grouped:
             enough = weights[~held_out].sum() >= _LEAST_LEFT * weights.sum()
         else:
-            enough = left.min() < left.max()  # two different rows
-        if enough:
+            enough = are_different(place[~held_out])
+        if enough and held_out.any():
             return held_out
     return np.zeros(len(place), dtype=bool)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ._batch_phase import run_batches
-from ._folds import even_places
+from ._folds import are_different, even_places
 from ._losses import HUBER_EPSILON
 from ._network import initialise
 from ._robust_scale import robust_deviation
@@ -50,7 +50,7 @@ def choose_threshold(training, data, *, batch_size):
         for fold in range(_FOLDS):
             held_out = (place >= fold * _HELD_OUT) & (place < (fold + 1) * _HELD_OUT)
             kept, judges = data.part(~held_out), data.part(held_out)
-            if len(judges) and np.ptp(place[~held_out]) > 0:  # two different rows to learn from
+            if len(judges) and are_different(place[~held_out]):
                 # A generator of its own: what a solver draws must not move the start of the next
                 # fold, as it draws less for weighted rows than for repeated ones.
                 pilot = replace(

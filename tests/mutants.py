@@ -651,9 +651,9 @@ MUTANTS = [
     ),
     Mutant(
         "two copies of a row taken for two rows",
-        "_penalty.py",
-        "enough = left.min() < left.max()",
-        "enough = len(left) > 1",
+        "_folds.py",
+        "len(place) > 0 and place.min() < place.max()",
+        "len(place) > 1",
         "tests/test_penalty.py::test_copies_of_two_rows_are_two_rows",
     ),
     Mutant(

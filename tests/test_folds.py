@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import _folds
-from sklearn_sketchgn._folds import even_places
+from sklearn_sketchgn._folds import are_different, even_places
 from sklearn_sketchgn._training_data import TrainingData
 
 N_GROUPS = 20
@@ -123,6 +123,12 @@ def test_rows_of_unequal_weight_count_as_fewer(grouped, limit, monkeypatch):
     assert places(grouped).n_apart == pytest.approx(528**2 / (396 + 4 * 33**2))
     grouped.groups = np.arange(400) // 100
     assert places(grouped).n_apart == 4  # else a signal is taken for noise
+
+
+def test_copies_of_one_row_are_not_different():
+    assert not are_different(np.empty(0))
+    assert not are_different(np.full(3, 0.25))
+    assert are_different(np.array([0.25, 0.5]))
 
 
 def test_a_large_table_is_not_sorted(grouped, monkeypatch):
