@@ -97,16 +97,12 @@ def damping_metric(data, network):
     Parameters
     ----------
     data : TrainingData
-        Scaled rows; they are read once.
+        Scaled rows; they are read once, however many metrics are made of them.
     network : Network
         What is to be trained on them.
     """
     n_features = network.hidden.shape[1] - 1
     if not network.train_output or not 0 < n_features <= MOST_FEATURES:
         return None
-    covariance = np.zeros((n_features, n_features))
-    for block in data.blocks():
-        features = block.rows[:, :-1].astype(np.float64)
-        covariance += product(features.T, features)
-    covariance /= data.weight
-    return DampingMetric(covariance) if np.isfinite(covariance).all() else None
+    # Not one metric for all members: each keeps the coordinates of its own penalty.
+    return DampingMetric(data.covariance) if np.isfinite(data.covariance).all() else None

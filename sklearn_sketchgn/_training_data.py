@@ -6,10 +6,12 @@ when a batch of them is taken, so that no dense array of its size ever exists.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from ._blas import product
 from ._lazy_rows import COPIED_NUMBERS, LazyRows, windowed_batches
 from ._step import Subproblem, square
 from ._tables import by_value, in_memory
@@ -41,6 +43,16 @@ class TrainingData:
     def weight(self):
         """Sum of the weights."""
         return float(self.weights.sum())
+
+    @cached_property
+    def covariance(self):
+        """C of the features but for the last column, of ones, in float64."""
+        n_features = self.rows.shape[1] - 1
+        covariance = np.zeros((n_features, n_features))
+        for block in self.blocks():
+            features = block.rows[:, :-1].astype(np.float64)
+            covariance += product(features.T, features)
+        return covariance / self.weight
 
     def unweighted(self, values):
         """Return one number a sample and column in float64, without the roots of the weights."""

@@ -460,9 +460,9 @@ MUTANTS = [
     ),
     Mutant(
         "covariance not divided by the weights",
-        "_metric.py",
-        "covariance /= data.weight",
-        "covariance /= len(data)",
+        "_training_data.py",
+        "return covariance / self.weight",
+        "return covariance / len(self)",
         "tests/test_metric.py::test_the_covariance_of_a_table_counts_weights_and_not_the_column_of_ones",
     ),
     Mutant(
@@ -711,6 +711,13 @@ MUTANTS = [
         "        rows[is_far] = 0.0\n",
         "",
         "tests/test_diagnosis.py::test_codes_for_missing_values_are_told_of",
+    ),
+    Mutant(
+        "a table read anew for every metric",
+        "_training_data.py",
+        "    @cached_property\n    def covariance",
+        "    @property\n    def covariance",
+        "tests/test_metric.py::test_a_table_is_read_once_for_all_metrics",
     ),
     Mutant(
         "products with a sketch looked at by one column",

@@ -203,6 +203,18 @@ def test_coordinates_follow_the_ratio_of_penalty_and_damping_and_the_dtype(rng):
     assert metric.coordinates(0.5, 1.0, np.float64).column_penalty is None
 
 
+def test_a_table_is_read_once_for_all_metrics(rng):
+    rows = np.column_stack([rng.standard_normal((50, 3)), np.ones(50)])
+    data = TrainingData(rows, np.zeros((50, 1)), np.ones(50))
+    network = initialise(4, 4, 1, rng)
+    first = damping_metric(data, network)
+    data.rows = None  # as if it were far away
+    second = damping_metric(data, network)
+    assert second is not first
+    one, other = (m.coordinates(0.1, 0.2, np.float64) for m in (first, second))
+    np.testing.assert_array_equal(one.metric, other.metric)
+
+
 def test_the_covariance_of_a_table_counts_weights_and_not_the_column_of_ones(rng):
     n, weights = 60, rng.integers(1, 4, 60).astype(np.float64)
     table = rng.standard_normal((n, 3)) @ rng.standard_normal((3, 3))
