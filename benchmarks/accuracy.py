@@ -33,17 +33,16 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import sys
 import time
 import warnings
 import zlib
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from _data import default_splits, load_table, tables_in
 from _environment import environment
+from _records import read, write
 from _report import print_report, save_plot
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor, VotingRegressor
@@ -193,31 +192,23 @@ def fitted_values(model):
     return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
 
 
-def read(path):
-    return (
-        json.loads(Path(path).read_text()) if Path(path).exists() else {"runs": {}, "records": []}
-    )
-
-
 def key(record):
     return tuple(record[name] for name in ("method", "width", "table", "split"))
 
 
 def add(path, record, run_id, described):
     """Put a record in place of its predecessor; reads the file anew, so two runs can share it."""
-    cache = read(path)
+    cache = read(path, {"runs": {}, "records": []})
     cache["runs"].setdefault(run_id, described)
     cache["records"] = [r for r in cache["records"] if key(r) != key(record)] + [record]
-    partial_file = Path(f"{path}.{os.getpid()}")
-    partial_file.write_text(json.dumps(cache, indent=1))
-    partial_file.replace(path)
+    write(path, cache)
 
 
 def run(methods, redo, tables, chosen, args):
     """Fit what the cache lacks and what is to be redone, method by method, saving each."""
     described = environment([args.data, args.out, args.plot]) | {"sketchgn-fixed": FIXED}
     run_id = f"{described['date']}-{os.getpid()}"
-    done = {key(r) for r in read(args.out)["records"] if r["method"] not in redo}
+    done = {key(r) for r in read(args.out, {"records": []})["records"] if r["method"] not in redo}
     for method in methods:
         todo = [(t, s) for t in tables for s in chosen[t] if (method, args.width, t, s) not in done]
         if todo and method not in CAPPED:  # the first fit pays for lazy imports
@@ -272,7 +263,7 @@ def main():
     run(list(dict.fromkeys(redo + expand(args.methods))), redo, tables, chosen, args)
     selected = [
         r
-        for r in read(args.out)["records"]
+        for r in read(args.out, {"records": []})["records"]
         if r["width"] == args.width and r["split"] in chosen.get(r["table"], [])
     ]
     check_rows(selected)

@@ -16,7 +16,6 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,6 +23,7 @@ from unittest.mock import patch
 
 import numpy as np
 from _environment import environment
+from _records import write
 from steps import best_of, sgemm_peak
 
 from sklearn_sketchgn import CountSketch, Direct
@@ -141,7 +141,7 @@ def main():
             flush=True,
         )
     content = {"environment": environment([str(options.out)]), "records": records}
-    options.out.write_text(json.dumps(content, indent=1))
+    write(options.out, content)
 
 
 if __name__ == "__main__":

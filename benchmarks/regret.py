@@ -15,13 +15,13 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 from _data import load_table
 from _environment import environment
+from _records import read, write
 from joblib import Parallel, delayed
 from sklearn.datasets import load_diabetes, make_friedman1, make_friedman2, make_friedman3
 
@@ -188,7 +188,7 @@ def main():
     options = parser.parse_args()
     seeds = range(5 if options.full else 2)
     widths, alphas = options.widths or [256], ["auto"] if options.widths else ["auto", *ALPHAS]
-    records = json.loads(options.out.read_text())["records"] if options.out.exists() else []
+    records = read(options.out, {"records": []})["records"]
     have = {(r["table"], r["alpha"], r["width"], r["seed"]) for r in records}
     for table in options.tables:
         jobs = [(table, a, w, s) for a in alphas for w in widths for s in seeds]
@@ -199,7 +199,7 @@ def main():
             "environment": environment([str(options.data), str(options.out)]),
             "records": records,
         }
-        options.out.write_text(json.dumps(content, indent=1))
+        write(options.out, content)
         print(table, flush=True)
     # Others would be in the means of some penalties only.
     compared = [r for r in records if r["seed"] in seeds]

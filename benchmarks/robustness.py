@@ -16,11 +16,11 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from _environment import environment
+from _records import write
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import RidgeCV
 
@@ -122,7 +122,7 @@ def main():
     report(records)
     if options.out:
         content = {"environment": environment([str(options.out)]), "records": records}
-        options.out.write_text(json.dumps(content, indent=1))
+        write(options.out, content)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ docs/scaling.md states the model and its assumptions.
 """
 
 import argparse
-import json
 import time
 import warnings
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from math import ceil, log2
 import dask.array as da
 import numpy as np
 from _environment import environment
+from _records import write
 from distributed import Client, LocalCluster, wait
 from sklearn.exceptions import ConvergenceWarning
 
@@ -319,8 +319,7 @@ def main():
             "predicted": predictions,
             "plan": planned,
         }
-        with open(options.out, "w") as file:
-            json.dump(result, file, indent=1)
+        write(options.out, result)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ if __name__ == "__main__":  # before numpy is imported
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ[variable] = threads.parse_known_args()[0].threads
 
-import json
 import time
 import tracemalloc
 from dataclasses import asdict, dataclass
@@ -39,6 +38,7 @@ from pathlib import Path
 
 import numpy as np
 from _environment import environment
+from _records import read, write
 from _steps_report import print_report, save_plot
 
 from sklearn_sketchgn import CG, SRHT, CountSketch, Direct, Gaussian
@@ -268,7 +268,7 @@ def main():
     parser.add_argument("--threads", default="1", help="BLAS threads, stated in the JSON")
     parser.add_argument("--plot", type=Path, help="PNG to write")
     args = parser.parse_args()
-    records = json.loads(args.out.read_text())["records"] if args.out.exists() else {}
+    records = read(args.out, {"records": {}})["records"]
     for group in args.cases:
         for case in cases_of(group, args.full):
             if args.only and args.only not in case.key():
@@ -284,7 +284,7 @@ def main():
                 "environment": environment([str(p) for p in (args.out, args.plot) if p]),
                 "records": records,
             }
-            args.out.write_text(json.dumps(content, indent=1))
+            write(args.out, content)
     print_report(list(records.values()))
     if args.plot:
         save_plot(list(records.values()), args.plot)

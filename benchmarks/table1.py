@@ -24,12 +24,12 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import time
 from pathlib import Path
 
 import numpy as np
 from _environment import environment
+from _records import read, write
 from _trace import OutOfBudget, Trace, first_time
 from baselines import BASELINES
 
@@ -187,7 +187,7 @@ def main():
     parser.add_argument("--n", type=int, default=N, help="rows of the run to a loss")
     parser.add_argument("--no-slopes", action="store_true", help="no cost against m and n")
     args = parser.parse_args()
-    records = json.loads(args.out.read_text())["records"] if args.out.exists() else {}
+    records = read(args.out, {"records": {}})["records"]
     for method in dict.fromkeys(m for name in args.methods for m in GROUPS.get(name, [name])):
         try:
             record = descend(method, args.budget, args.n)
@@ -199,7 +199,7 @@ def main():
         records[method] = record
         print(f"{method}: {record['steps'][-1]} iterations, {record['ended']}", flush=True)
         content = {"environment": environment([str(args.out)]), "records": records}
-        args.out.write_text(json.dumps(content))
+        write(args.out, content)
     order = [m for m in (*TABLE, *PEERS) if m in records]
     print_report({m: records[m] for m in order})
 

@@ -35,11 +35,9 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import sys
 import warnings
 from functools import partial
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -47,6 +45,7 @@ import scipy.optimize
 from _data import TABLES, load_table
 from _environment import environment
 from _race_report import print_report, save_figure, save_plot
+from _records import read, write
 from _trace import OutOfBudget, Trace
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPRegressor
@@ -238,7 +237,7 @@ def warm_up(method, data, split):
 
 
 def run(methods, redo, args):
-    cache = read(args.out)
+    cache = read(args.out, {"records": {}})
     described = environment([p for p in (args.data, args.out, args.plot, args.figure) if p])
     for table in args.tables:
         data = load_table(args.data, table)
@@ -253,16 +252,12 @@ def run(methods, redo, args):
                 continue
             found = {"method": method, "table": table, "split": args.split} | record
             cache["records"][key], cache["environment"] = found, described
-            Path(args.out).write_text(json.dumps(cache))
+            write(args.out, cache)
             print(
                 f"{method:14s} {table:9s} {record['steps'][-1]:5d} steps"
                 f" {record['seconds'][-1]:7.1f} s  {record['errors'][-1]:.4g}  {record['ended']}",
                 flush=True,
             )
-
-
-def read(path):
-    return json.loads(Path(path).read_text()) if Path(path).exists() else {"records": {}}
 
 
 def main():
@@ -289,7 +284,9 @@ def main():
         parser.error("--data FOLDER is needed to fit")
     if methods:
         run(methods, redo, args)
-    records = [r for r in read(args.out)["records"].values() if r["split"] == args.split]
+    records = [
+        r for r in read(args.out, {"records": {}})["records"].values() if r["split"] == args.split
+    ]
     print_report(records, args.clock)
     if args.plot:
         save_plot(records, args.plot, args.clock)
