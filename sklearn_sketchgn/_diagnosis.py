@@ -75,7 +75,7 @@ def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False)
             name = column if names is None else f"{column} ({names[column]!r})"
             values = f"{count} values that are" if count > 1 else "a value that is"
             found.append(
-                f"column {name} has {values} {distance:.0f} standard deviations of the others away "
+                f"column {name} has {values} {distance:.3g} standard deviations of the others away "
                 "from these, whose differences are hidden by it; a code for a missing value is "
                 "to be replaced by NaN, and imputed"
             )
@@ -117,24 +117,33 @@ def few_far_values(X, scaling, farthest):
     if issparse(X) or n_samples * X.shape[1] > _MOST_NUMBERS or n_samples < _ENOUGH_ROWS:
         return []
     scaling = replace(scaling, ramps=None)
-    count, sums, squares = (np.zeros(X.shape[1]) for _ in range(3))
+    count, mean, squares = (np.zeros(X.shape[1]) for _ in range(3))
+    # In raw units: beside a code of 1e20 the others are all alike when they are standardised.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for others, is_far in _without_far(X, scaling, farthest):
+            count += np.count_nonzero(is_far, axis=0)
+            mean += others.sum(axis=0)
+        mean /= n_samples - count
+        for others, is_far in _without_far(X, scaling, farthest):
+            others -= mean
+            others[is_far] = 0.0
+            squares += np.einsum("nd,nd->d", others, others)
+        away = farthest / scaling.x_inverse - np.abs(scaling.x_mean - mean)
+        distance = away / np.sqrt(squares / (n_samples - count))
+    few = (count > 0) & (count <= _FEW * n_samples)
+    # Where all others are equal, nothing is hidden; NaN is of sums that overflow.
+    found = np.flatnonzero(few & np.isfinite(distance) & (distance > _FAR))
+    return [(j, int(count[j]), distance[j]) for j in found]
+
+
+def _without_far(X, scaling, farthest):
+    """Yield raw rows with 0 for values beyond half of the farthest, and where these are."""
     for block in row_blocks(*X.shape):
-        part = X[block]
+        part = np.array(X[block], dtype=np.float64)
         rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
         is_far = np.abs(rows) > 0.5 * farthest
-        count += np.count_nonzero(is_far, axis=0)
-        rows[is_far] = 0.0
-        sums += rows.sum(axis=0)
-        squares += np.einsum("nd,nd->d", rows, rows)
-    others = n_samples - count
-    few = (count > 0) & (count <= _FEW * n_samples)
-    mean = np.divide(sums, others, where=few, out=np.zeros_like(sums))
-    variance = np.divide(squares, others, where=few, out=np.zeros_like(sums)) - mean**2
-    # Of others that are all equal, but for round-off, nothing is hidden.
-    few &= variance > 1e-12 * mean**2
-    distance = np.zeros_like(sums)
-    distance[few] = (farthest[few] - np.abs(mean[few])) / np.sqrt(variance[few])
-    return [(j, int(count[j]), distance[j]) for j in np.flatnonzero(distance > _FAR)]
+        part[is_far] = 0.0
+        yield part, is_far
 
 
 def troubles(stop_reason, n_steps, marks, tol):

@@ -708,7 +708,7 @@ MUTANTS = [
     Mutant(
         "far values measured by the deviation that they make",
         "_diagnosis.py",
-        "        rows[is_far] = 0.0\n",
+        "        part[is_far] = 0.0\n",
         "",
         "tests/test_diagnosis.py::test_codes_for_missing_values_are_told_of",
     ),

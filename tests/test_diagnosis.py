@@ -66,13 +66,14 @@ def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
 
 
 @pytest.mark.parametrize("how", ["fit", "partial_fit"])
+@pytest.mark.parametrize("code", [-9999, 999_999, 1e20])
 @pytest.mark.parametrize(("count", "told"), [(2, True), (8, True), (25, True), (40, False)])
-def test_codes_for_missing_values_are_told_of(count, told, how, rng):
+def test_codes_for_missing_values_are_told_of(count, told, code, how, rng):
     X = 100 + 30 * rng.standard_normal((500, 3))
     y = X[:, 0] + rng.standard_normal(500)
-    X[rng.permutation(500)[:count], 1] = 999_999
+    X[rng.permutation(500)[:count], 1] = code
     found = getattr(quick(), how)(X, y).diagnosis_
-    start = f"column 1 has {count} values that are 3"
+    start = f"column 1 has {count} values that are "
     assert [sentence.startswith(start) for sentence in found] == [True] * told
 
 
