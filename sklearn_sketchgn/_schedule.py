@@ -121,12 +121,9 @@ def _run_phases(training, data, plan, watch, search, whole):
     if plan.n_cycles and plan.n_batches > 1:
         # The judges saw what batches make of alpha, which steps on all rows would undo.
         training.in_effect = penalty_factor(training, rows)
-    try:
-        reason = run_all_rows(
-            training, rows, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
-        )
-    finally:
-        training.in_effect = 1.0
+    reason = run_all_rows(
+        training, rows, n_steps=plan.all_steps, tol=settings.tol, after_step=watch.note
+    )
     if reason == "early stopping":
         return watch.why_stopped
     # With batches a number of steps is the whole plan, and reaching it is no trouble.

@@ -103,6 +103,7 @@ class Training:
             self,
             network=network,
             alpha=alpha,
+            in_effect=1.0,
             column_penalty=None,
             previous_step=None,
             history=history,

@@ -1747,11 +1747,11 @@ MUTANTS = [
         "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
     ),
     Mutant(
-        "penalty of all rows kept for what goes on",
-        "_schedule.py",
-        "        training.in_effect = 1.0\n",
-        "        pass\n",
-        "tests/test_penalty.py::test_steps_on_all_rows_keep_to_what_batches_had_in_effect",
+        "penalty of all rows kept for what begins anew",
+        "_training.py",
+        "            in_effect=1.0,\n",
+        "",
+        "tests/test_training.py::test_another_fit_begins_with_nothing_but_the_strategies",
     ),
     Mutant(
         "growth taken for a penalty in effect",

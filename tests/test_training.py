@@ -52,6 +52,18 @@ def objective(training, data):
     return total / (2 * k * data.weights.sum())
 
 
+def test_another_fit_begins_with_nothing_but_the_strategies(rng):
+    training, data = start(rng)
+    run_batches(training, data, n_steps=3, batch_size=20)
+    training.in_effect, training.column_penalty = 3.0, np.ones(4)
+    again = training.fresh(training.network, 0.2)
+    assert (again.alpha, again.in_effect, again.column_penalty) == (0.2, 1.0, None)
+    assert again.previous_step is None
+    assert again.marks == [] and not any(again.history.values())
+    assert (again.solver, again.rng) == (training.solver, training.rng)
+    assert len(training.marks) == len(training.history["alpha"]) == 3
+
+
 def test_what_a_sketch_draws_changes_no_batch():
     X, y = load_diabetes(return_X_y=True)
 
