@@ -196,7 +196,7 @@ class Outcome:
     stop_reason: str
     loss_curve: list = field(default_factory=list)
     validation_loss_curve: list = field(default_factory=list)
-    #: Steps taken before each entry of the curves.
+    #: Steps that were taken when each entry of the curves was noted.
     loss_steps: list = field(default_factory=list)
     #: Groups that the neurons were trained in.
     n_groups: int = 1
