@@ -63,21 +63,20 @@ def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False)
     if X.shape[0] >= _ENOUGH_ROWS:
         far = min(far, _OF_FARTHEST * X.shape[0] ** 0.5)
     # A rare category is none of these: its unit is half of the distance of its two values.
+    named = [str(j) if names is None else f"{j} ({names[j]!r})" for j in range(X.shape[1])]
     for column in np.flatnonzero(farthest > far):
-        name = column if names is None else f"{column} ({names[column]!r})"
         found.append(
-            f"column {name} has a value {farthest[column]:.0f} standard deviations from its mean, "
-            "which hides the differences between the others; consider its logarithm, "
+            f"column {named[column]} has a value {farthest[column]:.0f} standard deviations from "
+            "its mean, which hides the differences between the others; consider its logarithm, "
             "PowerTransformer or QuantileTransformer"
         )
     for column, count, distance in few_far_values(X, scaling, farthest):
         if farthest[column] <= far:
-            name = column if names is None else f"{column} ({names[column]!r})"
             values = f"{count} values that are" if count > 1 else "a value that is"
             found.append(
-                f"column {name} has {values} {distance:.3g} standard deviations of the others away "
-                "from these, whose differences are hidden by it; a code for a missing value is "
-                "to be replaced by NaN, and imputed"
+                f"column {named[column]} has {values} {distance:.3g} standard deviations of the "
+                "others away from these, whose differences are hidden by it; a code for a missing "
+                "value is to be replaced by NaN, and imputed"
             )
     return n_dead, found
 
@@ -99,12 +98,19 @@ def largest_deviations(X, scaling):
     """Return the largest distance from the mean of every column, in standard deviations."""
     if issparse(X):
         return _sparse.largest_deviations(X, scaling.x_mean, scaling.x_inverse)
-    scaling, farthest = replace(scaling, ramps=None), np.zeros(X.shape[1])
+    farthest = np.zeros(X.shape[1])
+    for _, deviations in _with_deviations(X, scaling):
+        np.maximum(farthest, deviations.max(axis=0), out=farthest)
+    return farthest
+
+
+def _with_deviations(X, scaling):
+    """Yield blocks of raw rows, and their distances from the means in standard deviations."""
+    scaling = replace(scaling, ramps=None)
     for block in row_blocks(*X.shape):
         part = X[block]
         rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
-        np.maximum(farthest, np.abs(rows).max(axis=0), out=farthest)
-    return farthest
+        yield part, np.abs(rows, out=rows)
 
 
 def few_far_values(X, scaling, farthest):
@@ -116,7 +122,6 @@ def few_far_values(X, scaling, farthest):
     n_samples = X.shape[0]
     if issparse(X) or n_samples * X.shape[1] > _MOST_NUMBERS or n_samples < _ENOUGH_ROWS:
         return []
-    scaling = replace(scaling, ramps=None)
     count, mean, squares = (np.zeros(X.shape[1]) for _ in range(3))
     # In raw units: beside a code of 1e20 the others are all alike when they are standardised.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -138,12 +143,10 @@ def few_far_values(X, scaling, farthest):
 
 def _without_far(X, scaling, farthest):
     """Yield raw rows with 0 for values beyond half of the farthest, and where these are."""
-    for block in row_blocks(*X.shape):
-        part = np.array(X[block], dtype=np.float64)
-        rows = scaling.scaled_rows(part, np.ones(len(part)), np.float64, ones=0)
-        is_far = np.abs(rows) > 0.5 * farthest
-        part[is_far] = 0.0
-        yield part, is_far
+    for part, deviations in _with_deviations(X, scaling):
+        is_far, others = deviations > 0.5 * farthest, np.array(part, dtype=np.float64)
+        others[is_far] = 0.0
+        yield others, is_far
 
 
 def troubles(stop_reason, n_steps, marks, tol):

@@ -59,8 +59,8 @@ def validate_training_data(estimator, X, y, sample_weight, groups=None, *, reset
 
 def check_labels(groups, n_samples):
     """Return the labels of groups in an array; raise ValueError unless each row has one."""
-    # By what the container says first: in an array its missing values may look like others.
     labels = np.asarray(groups)
+    # By what the container says first: in an array its missing values may look like others.
     missing: Any = False
     if isinstance(groups, np.ma.MaskedArray):
         missing = np.ma.getmaskarray(groups)

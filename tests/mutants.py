@@ -708,8 +708,8 @@ MUTANTS = [
     Mutant(
         "far values measured by the deviation that they make",
         "_diagnosis.py",
-        "        part[is_far] = 0.0\n",
-        "",
+        "        others[is_far] = 0.0\n        yield",
+        "        yield",
         "tests/test_diagnosis.py::test_codes_for_missing_values_are_told_of",
     ),
     Mutant(
@@ -1508,8 +1508,8 @@ MUTANTS = [
     Mutant(
         "deviations below the mean overlooked",
         "_diagnosis.py",
-        "np.abs(rows).max(axis=0)",
-        "rows.max(axis=0)",
+        "yield part, np.abs(rows, out=rows)",
+        "yield part, rows",
         "tests/test_diagnosis.py::test_deviations_are_those_of_the_table",
     ),
     Mutant(
