@@ -41,7 +41,7 @@ def run_all_rows(training, data, *, n_steps, tol, after_step=None):
     first_gradient = norm(problem.gradient())
     value, accepted = problem.value(), True
     for _ in range(n_steps):
-        if accepted:
+        if accepted or isinstance(prepared, np.linalg.LinAlgError):
             prepared = training.prepare(problem, prepared)
         step, result = problem.solve(training.solver, prepared, training.ridge(weight))
         trial, trial_value = problem.trial(training.network, step, data)

@@ -148,6 +148,8 @@ class Subproblem:
     def _solved(self, solver, state, rhs, ridge):
         """Return the checked :class:`SolveResult`, with a step of NaN where the algebra failed."""
         try:
+            if isinstance(state, np.linalg.LinAlgError):
+                raise state
             return _checked(solver, solver.solve(state, rhs, ridge), self.theta)
         except np.linalg.LinAlgError as error:
             # It should not raise; all steps before are worth more than an error.

@@ -132,13 +132,20 @@ class Training:
         return data.subproblem(self.network, alpha * data.weight, self.loss_function, coordinates)
 
     def prepare(self, problem, previous=None):
-        """Return what the solver makes of a subproblem and of its state of the step before."""
-        return self.solver.prepare(
-            problem.jacobian,
-            sketch=problem.sketch_of_rows(self.sketch),
-            rng=self.sketch_rng,
-            previous=previous,
-        )
+        """Return what the solver makes of a subproblem and of its state of the step before.
+
+        That is the error, if it raises one of linear algebra, which costs the step like one of
+        ``solve``.
+        """
+        try:
+            return self.solver.prepare(
+                problem.jacobian,
+                sketch=problem.sketch_of_rows(self.sketch),
+                rng=self.sketch_rng,
+                previous=None if isinstance(previous, np.linalg.LinAlgError) else previous,
+            )
+        except np.linalg.LinAlgError as error:
+            return error
 
     def factors_of_alpha(self):
         """Return a copy of ``column_penalty``, with ones in the place of None."""

@@ -239,8 +239,9 @@ def test_steps_of_a_larger_dtype_change_nothing():
     np.testing.assert_array_equal(model.predict(ROWS[0]), expected.predict(ROWS[0]))
 
 
-def test_a_solver_that_raises_costs_one_step():
-    solver = FailsAt(3, np.linalg.LinAlgError("Singular matrix"))
+@pytest.mark.parametrize("where", ["prepare", "solve"])
+def test_a_solver_that_raises_costs_one_step(where):
+    solver = FailsAt(3, np.linalg.LinAlgError("Singular matrix"), where)
     model = quick(alpha=1.0, solver=solver, batch_size=150)
     with pytest.warns(ConvergenceWarning, match=f"did not converge in 1 of {N_STEPS} steps"):
         model.fit(*ROWS)
@@ -248,6 +249,18 @@ def test_a_solver_that_raises_costs_one_step():
     assert events[2] == "step skipped, not converged: LinAlgError: Singular matrix"
     assert not any(events[:2] + events[3:])
     assert model.history_["step_norm"][2] == 0.0
+    assert model.score(*ROWS) > 0
+
+
+@pytest.mark.parametrize("where", ["prepare", "solve"])
+def test_a_solver_that_raises_on_all_rows_costs_one_step(where):
+    solver = FailsAt(3, np.linalg.LinAlgError("Singular matrix"), where)
+    model = quick(alpha=1.0, solver=solver, batch_size=None)
+    with pytest.warns(ConvergenceWarning, match="did not converge in 1 of "):
+        model.fit(*ROWS)
+    events = model.history_["events"]
+    assert events[2] == "rejected, not converged: LinAlgError: Singular matrix"
+    assert events[3] == ""
     assert model.score(*ROWS) > 0
 
 
