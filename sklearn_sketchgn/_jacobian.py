@@ -91,11 +91,11 @@ class Jacobian:
     def matvec(self, vector):
         """Return J v for a parameter vector v, shape ``(shape[0],)``."""
         vector = _flat(vector, self.shape[1])
-        out = np.empty((self.n_outputs, self.n_samples), dtype=self.dtype)
         combined = self._combine(*self._layers(vector))
-        for block in self._row_blocks():
-            out[:, block] = self._image(self._mask(block), block, combined, vector)
-        return self._scale(out).ravel()
+        parts = [
+            self._image(self._mask(block), block, combined, vector) for block in self._row_blocks()
+        ]
+        return self._scale(parts[0] if len(parts) == 1 else np.hstack(parts)).ravel()
 
     def rmatvec(self, vector):
         """Return J' u for a vector u of one number per sample and output."""

@@ -206,7 +206,9 @@ def _checked(solver, result, theta):
     elif step.shape != theta.shape or step.dtype.kind not in "fiu":
         found = f"a step of shape {step.shape} and dtype {step.dtype}"
     else:
-        return replace(result, step=np.asarray(step, dtype=theta.dtype))
+        if step.dtype == theta.dtype:
+            return result
+        return replace(result, step=step.astype(theta.dtype))
     raise ValueError(
         f"{solver!r}.solve returned {found}; expected a SolveResult whose step is an array of "
         f"real numbers of shape {theta.shape}. Correct the `solver` strategy."

@@ -39,7 +39,7 @@ class TrainingData:
     def __len__(self):
         return len(self.rows)
 
-    @property
+    @cached_property
     def weight(self):
         """Sum of the weights."""
         return float(self.weights.sum())
