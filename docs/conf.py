@@ -19,6 +19,10 @@ root_doc = "index"
 exclude_patterns = ["_build", "auto_examples/*.py.md5"]
 templates_path = ["_templates"]
 
+nitpicky = True
+# Their pages are not looked up, as the documentation is built without a network.
+nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|sklearn|tracemalloc)(\..*)?")]
+
 myst_enable_extensions = ["amsmath", "dollarmath", "deflist"]
 myst_heading_anchors = 3
 

@@ -3,6 +3,7 @@
 import warnings
 from math import ceil
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError
@@ -19,7 +20,15 @@ from .sketches._checks import draw_checked, sketch_error
 _COLUMNS = 64
 
 
-def fast_regression(A, y, *, tol=1e-6, sketch="countsketch", oversampling=4.0, rng=None):
+def fast_regression(
+    A: Any,
+    y: Any,
+    *,
+    tol: float = 1e-6,
+    sketch: Any = "countsketch",
+    oversampling: float = 4.0,
+    rng: int | np.random.Generator | None = None,
+) -> np.ndarray:
     """Solve A'A x = y for a tall matrix A by sketch, QR and conjugate gradient.
 
     With S a sketch of ``oversampling * n_columns`` rows and Q R = S A, conjugate gradient runs

@@ -254,8 +254,30 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
     """
 
     # Set by fit and partial_fit.
-    alpha_: float
+    coefs_: list[np.ndarray]
+    intercepts_: list[np.ndarray]
+    input_bounds_: np.ndarray
+    target_bounds_: np.ndarray
+    n_iter_: int
     loss_: float
+    loss_curve_: list[float]
+    loss_steps_: list[int]
+    validation_loss_curve_: list[float] | None
+    alpha_: float
+    column_penalty_: np.ndarray
+    batch_size_: int | None
+    damping_: float
+    sketch_: Any
+    solver_: Any
+    stop_reason_: str
+    n_dead_: int | None
+    diagnosis_: list[str]
+    history_: dict[str, list]
+    members_: list[dict[str, Any]]
+    n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _stream: Stream
     _resume: tuple[Any, Any]
 
@@ -290,27 +312,27 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
 
     def __init__(
         self,
-        width=256,
+        width: int = 256,
         *,
-        sketch="countsketch",
-        solver="auto",
-        alpha="auto",
-        damping="auto",
-        batch_size="auto",
-        momentum=0.9,
-        train_output=True,
-        max_iter="auto",
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        n_members=1,
-        n_jobs=None,
-        loss="squared_error",
-        encoding=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
+        sketch: Any = "countsketch",
+        solver: Any = "auto",
+        alpha: float | str = "auto",
+        damping: float | str = "auto",
+        batch_size: int | str | None = "auto",
+        momentum: float = 0.9,
+        train_output: bool = True,
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        n_members: int = 1,
+        n_jobs: int | None = None,
+        loss: str = "squared_error",
+        encoding: str | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.width = width
         self.sketch = sketch

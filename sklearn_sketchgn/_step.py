@@ -205,9 +205,9 @@ def _checked(solver, result, theta):
         found = f"a step that is a {type(step).__name__}"
     elif step.shape != theta.shape or step.dtype.kind not in "fiu":
         found = f"a step of shape {step.shape} and dtype {step.dtype}"
+    elif step.dtype == theta.dtype:
+        return result
     else:
-        if step.dtype == theta.dtype:
-            return result
         return replace(result, step=step.astype(theta.dtype))
     raise ValueError(
         f"{solver!r}.solve returned {found}; expected a SolveResult whose step is an array of "

@@ -64,9 +64,16 @@ MUTANTS = [
     Mutant(
         "steps that keep their own dtype",
         "_step.py",
-        "step=np.asarray(step, dtype=theta.dtype)",
-        "step=np.asarray(step)",
+        "replace(result, step=step.astype(theta.dtype))",
+        "result",
         "tests/test_faults.py::test_steps_of_a_larger_dtype_change_nothing",
+    ),
+    Mutant(
+        "a state that failed kept for the steps after it",
+        "_all_rows_phase.py",
+        "if accepted or isinstance(prepared, np.linalg.LinAlgError):",
+        "if accepted:",
+        "tests/test_faults.py::test_a_solver_that_raises_on_all_rows_costs_one_step",
     ),
     Mutant(
         "a checkpoint that shares the history of the fit",

@@ -2,6 +2,7 @@
 
 import copy
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -51,46 +52,46 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         Most rows of the sample, drawn by ``random_state`` from every block in proportion to its
         rows. The default is what the 1500 steps of a fixed ``alpha`` on batches of 256 visit;
         384,000 rows of 30 inputs take 95 MB. Tables with fewer targets than the network has
-        parameters are gathered whole, and fitted as :class:`SketchGNRegressor` fits them.
+        parameters are gathered whole, and fitted as :class:`.SketchGNRegressor` fits them.
     sketch : {"countsketch", "srht", "gaussian"} or Sketch, default="countsketch"
-        As in :class:`SketchGNRegressor`. On all rows it is S = [S_1 S_2 ...] with an independent
+        As in :class:`.SketchGNRegressor`. On all rows it is S = [S_1 S_2 ...] with an independent
         part for every block.
     solver : {"auto", "cg", "direct"} or Solver, default="auto"
-        As in :class:`SketchGNRegressor`. "direct" sums J'J over the workers in every accepted step;
-        conjugate gradient sums one vector an iteration.
+        As in :class:`.SketchGNRegressor`. "direct" sums J'J over the workers in every accepted
+        step; conjugate gradient sums one vector an iteration.
     alpha : "auto" or float >= 0, default="auto"
-        As in :class:`SketchGNRegressor`; "auto" is chosen by the sample.
+        As in :class:`.SketchGNRegressor`; "auto" is chosen by the sample.
     damping : "auto" or float >= 0, default="auto"
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     batch_size : "auto", int or None, default="auto"
-        As in :class:`SketchGNRegressor`; None takes steps on all rows only.
+        As in :class:`.SketchGNRegressor`; None takes steps on all rows only.
     momentum : float in [0, 1), default=0.9
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     train_output : bool, default=True
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     max_iter : "auto" or int, default="auto"
-        As in :class:`SketchGNRegressor`, but "auto" always takes up to 10 steps on all rows.
+        As in :class:`.SketchGNRegressor`, but "auto" always takes up to 10 steps on all rows.
     tol : float, default=1e-4
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     early_stopping : bool, default=False
-        As in :class:`SketchGNRegressor`, but True needs ``X_val`` and ``y_val`` in ``fit``.
+        As in :class:`.SketchGNRegressor`, but True needs ``X_val`` and ``y_val`` in ``fit``.
     validation_fraction : float in (0, 1), default=0.1
         Of ``to_local()`` only: nothing is held out of the rows on a cluster.
     n_iter_no_change : int, default=10
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     n_members : int, default=1
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     n_jobs : int or None, default=None
         Threads on the client's side that train members in parallel.
     loss : {"squared_error", "poisson", "huber"}, default="squared_error"
-        As in :class:`SketchGNRegressor`; the threshold of "huber" and its scaling of the targets
+        As in :class:`.SketchGNRegressor`; the threshold of "huber" and its scaling of the targets
         are those of the sample.
     warm_start : bool, default=False
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
     random_state : int, RandomState instance or None, default=None
         Initial weights, the sample, its batches and sketches.
     verbose : int, default=0
-        As in :class:`SketchGNRegressor`.
+        As in :class:`.SketchGNRegressor`.
 
     Attributes
     ----------
@@ -103,12 +104,12 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         array once a worker, ``bytes_in`` every partial sum once, as if it always left its worker;
         both without the headers of messages.
     coefs_, intercepts_, alpha_, history_, ...
-        As in :class:`SketchGNRegressor`. ``n_dead_``, ``diagnosis_`` and the standard deviations
+        As in :class:`.SketchGNRegressor`. ``n_dead_``, ``diagnosis_`` and the standard deviations
         of ``predict`` are those of the sample.
 
     See Also
     --------
-    SketchGNRegressor : The same for arrays in memory.
+    sklearn_sketchgn.SketchGNRegressor : The same for arrays in memory.
 
     Notes
     -----
@@ -135,28 +136,28 @@ class DaskSketchGNRegressor(SketchGNRegressor):
 
     def __init__(
         self,
-        width=256,
+        width: int = 256,
         *,
-        client=None,
-        sample_size=SAMPLE_SIZE,
-        sketch="countsketch",
-        solver="auto",
-        alpha="auto",
-        damping="auto",
-        batch_size="auto",
-        momentum=0.9,
-        train_output=True,
-        max_iter="auto",
-        tol=1e-4,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        n_members=1,
-        n_jobs=None,
-        loss="squared_error",
-        warm_start=False,
-        random_state=None,
-        verbose=0,
+        client: Any = None,
+        sample_size: int = SAMPLE_SIZE,
+        sketch: Any = "countsketch",
+        solver: Any = "auto",
+        alpha: float | str = "auto",
+        damping: float | str = "auto",
+        batch_size: int | str | None = "auto",
+        momentum: float = 0.9,
+        train_output: bool = True,
+        max_iter: int | str = "auto",
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        n_members: int = 1,
+        n_jobs: int | None = None,
+        loss: str = "squared_error",
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         super().__init__(
             width,
@@ -213,10 +214,10 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         sample_weight : dask array of shape (n_samples,), series or None, default=None
             Weights >= 0, in the same blocks of rows.
         X_val, y_val, sample_weight_val : array-like or None, default=None
-            Held-out rows in memory; see :meth:`SketchGNRegressor.fit`.
+            Held-out rows in memory; see :meth:`.SketchGNRegressor.fit`.
         groups : dask array of shape (n_samples,), series or None, default=None
             Labels of rows that are held out together, in the same blocks of rows; see
-            :meth:`SketchGNRegressor.fit`. They are used on the sample.
+            :meth:`.SketchGNRegressor.fit`. They are used on the sample.
 
         Returns
         -------
@@ -248,7 +249,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         -------
         mean : dask array of shape (n_samples,) or (n_samples, n_outputs)
             Lazy predictions in float64, one chunk a block of rows; of unknown length for a
-            dataframe. For an array in memory what :meth:`SketchGNRegressor.predict` returns.
+            dataframe. For an array in memory what :meth:`.SketchGNRegressor.predict` returns.
         std : dask array of the same shape
             Only if ``return_std``.
         """
@@ -289,7 +290,7 @@ class DaskSketchGNRegressor(SketchGNRegressor):
         return _predictions.score(client, blocks, _predictions.lean_copy(self))
 
     def to_local(self):
-        """Return a fitted :class:`SketchGNRegressor` with the same predictions, free of Dask.
+        """Return a fitted :class:`.SketchGNRegressor` with the same predictions, free of Dask.
 
         Returns
         -------

@@ -18,12 +18,4 @@ def resolve_sketch(value):
     return resolve_strategy(value, SKETCHES, name="sketch", methods=("draw",))
 
 
-__all__ = [
-    "SKETCHES",
-    "SRHT",
-    "CountSketch",
-    "Gaussian",
-    "Sketch",
-    "SketchOperator",
-    "resolve_sketch",
-]
+__all__ = ["SRHT", "CountSketch", "Gaussian", "Sketch", "SketchOperator"]

@@ -7,4 +7,4 @@ from ._direct import Direct
 
 SOLVERS = {"auto": Auto, "cg": CG, "direct": Direct}
 
-__all__ = ["CG", "SOLVERS", "Auto", "Direct", "SolveResult", "Solver"]
+__all__ = ["CG", "Auto", "Direct", "SolveResult", "Solver"]

@@ -29,11 +29,11 @@ _SMALLEST_SIDE, _SMALLEST_KEPT_SIDE = 1024, 256
 
 
 class Auto(Solver):
-    """Solve with :class:`Direct` or :class:`CG`, whichever costs less for the Jacobian at hand.
+    """Solve with :class:`.Direct` or :class:`.CG`, whichever costs less for the Jacobian at hand.
 
     The decision compares operation counts, weighted by measured speeds. Where the step before has
-    left a factor of the right size, be it of :class:`Direct`, :class:`CG` goes on with it and pays
-    for its iterations only; without one it would have to form and factor a sketch first.
+    left a factor of the right size, be it of :class:`.Direct`, :class:`.CG` goes on with it and
+    pays for its iterations only; without one it would have to form and factor a sketch first.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class Auto(Solver):
     distributed = True
 
     def prepare(self, jacobian, *, sketch, rng, previous=None):
-        """Prepare the cheaper of the two solvers; see :class:`Solver`."""
+        """Prepare the cheaper of the two solvers; see :class:`.Solver`."""
         before = None if previous is None else previous[1]
         kept = getattr(before, "preconditioner", None)
         serves = kept is not None and len(kept.factor) == min(jacobian.shape)
@@ -54,7 +54,7 @@ class Auto(Solver):
         return chosen, chosen.prepare(jacobian, sketch=sketch, rng=rng, previous=before)
 
     def solve(self, state, rhs, ridge):
-        """Solve with the solver chosen in :meth:`prepare`; see :class:`Solver`."""
+        """Solve with the solver chosen in :meth:`prepare`; see :class:`.Solver`."""
         chosen, inner = state
         return chosen.solve(inner, rhs, ridge)
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator
 
 @dataclass(frozen=True)
 class SolveResult:
-    """Outcome of one linear solve: what :meth:`Solver.solve` returns.
+    """Outcome of one linear solve: what :meth:`.Solver.solve` returns.
 
     Parameters
     ----------
@@ -88,7 +89,9 @@ class Solver(BaseEstimator, ABC):
     distributed = False
 
     @abstractmethod
-    def prepare(self, jacobian, *, sketch, rng, previous=None):
+    def prepare(
+        self, jacobian: Any, *, sketch: Any, rng: np.random.Generator, previous: Any = None
+    ) -> Any:
         """Return a state that depends on the Jacobian only.
 
         Parameters
@@ -109,8 +112,8 @@ class Solver(BaseEstimator, ABC):
         """
 
     @abstractmethod
-    def solve(self, state, rhs, ridge):
-        """Return the :class:`SolveResult` for a right-hand side and a ridge >= 0.
+    def solve(self, state: Any, rhs: np.ndarray, ridge: float) -> SolveResult:
+        """Return the :class:`.SolveResult` for a right-hand side and a ridge >= 0.
 
         With ``ridge = 0`` the solution asked for is the one of minimum norm.
 

@@ -88,7 +88,7 @@ class CG(Solver):
         self.refresh = refresh
 
     def prepare(self, jacobian, *, sketch, rng, previous=None):
-        """Take over the factor of ``previous`` if it has the right size; see :class:`Solver`."""
+        """Take over the factor of ``previous`` if it has the right size; see :class:`.Solver`."""
         self._check()
         state = _CGState(jacobian, sketch, rng)
         kept = getattr(previous, "preconditioner", None)
@@ -97,7 +97,7 @@ class CG(Solver):
         return state
 
     def solve(self, state, rhs, ridge):
-        """Precondition and iterate; see :class:`Solver`."""
+        """Precondition and iterate; see :class:`.Solver`."""
         jacobian = state.jacobian
         dual = jacobian.shape[0] <= jacobian.shape[1]
         right = rhs if dual else jacobian.rmatvec(rhs)

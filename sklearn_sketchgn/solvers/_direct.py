@@ -22,7 +22,7 @@ class _DirectState:
     """Exact matrix: lower triangle and diagonal; the upper triangle is room for its factor.
 
     The factor of the last solve serves the next one with the same ridge, and is a preconditioner
-    that :class:`CG` can go on with.
+    that :class:`.CG` can go on with.
     """
 
     jacobian: object
@@ -64,11 +64,11 @@ class Direct(Solver):
     distributed = True
 
     def prepare(self, jacobian, *, sketch=None, rng=None, previous=None):
-        """Form the exact matrix of the smaller side; see :class:`Solver`."""
+        """Form the exact matrix of the smaller side; see :class:`.Solver`."""
         return Elimination(jacobian) if eliminates(jacobian) else form_exact(jacobian)
 
     def solve(self, state, rhs, ridge):
-        """Factor and solve; see :class:`Solver`."""
+        """Factor and solve; see :class:`.Solver`."""
         if isinstance(state, Elimination):
             step = state.solve(state.jacobian.rmatvec(rhs), ridge) if ridge > 0 else None
             if step is not None:
