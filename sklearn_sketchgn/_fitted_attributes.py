@@ -83,7 +83,7 @@ def _reason_of_all(outcomes):
 
 
 def _geometric_mean(values):
-    if len(values) == 1:
+    if all(np.array_equal(value, values[0]) for value in values):
         return values[0]
     with np.errstate(divide="ignore"):  # of 0, which makes it 0
         return np.exp(np.mean(np.log(values), axis=0))

@@ -232,11 +232,11 @@ class Huber(Loss):
         return value, np.sign(residual) * inner, curvature
 
 
-def bounded_exp(outputs, dtype):
-    """Return exp(f), in place, and the largest number of the dtype where it would overflow."""
+def bounded_exp(outputs):
+    """Return exp(f), in place, and the largest number where it would overflow."""
     with np.errstate(over="ignore"):
         np.exp(outputs, out=outputs)
-    return np.minimum(outputs, np.finfo(dtype).max, out=outputs)
+    return np.minimum(outputs, np.finfo(outputs.dtype).max, out=outputs)
 
 
 #: The losses by the names that users give them.

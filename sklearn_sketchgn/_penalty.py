@@ -201,8 +201,9 @@ class PenaltySearch:
         if not self.weight:
             return nan
         losses = (
-            group.judges.squared_loss(group.training.network, group.training.loss_function)
+            block.squared_loss(group.training.network, group.training.loss_function)
             for group in self.groups
+            for block in group.judges.blocks()
         )
         return sum(losses) / self.judged_weight
 

@@ -510,7 +510,7 @@ class SketchGNRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, 
             values = last_hidden(X[block], hidden, biases, self.input_bounds_)
             out[block] = values @ output + intercept
         if self.out_activation_ == "exp":
-            out = bounded_exp(out, np.float32 if X.dtype == np.float32 else np.float64)
+            out = bounded_exp(out)
         np.clip(out, *self.target_bounds_, out=out)
         tables = [out, standard_deviation(self, X, out)] if return_std else [out]
         if X.dtype == np.float32 and all(_fits_float32(table) for table in tables):
@@ -726,6 +726,8 @@ _EXAMPLES = {"sketch": "CountSketch()", "solver": "CG()"}
 
 
 def _fits_float32(values):
+    """Return whether all columns do: each has its own unit."""
     # Of the smallest numbers of float32 six digits are to be left.
-    info, size = np.finfo(np.float32), float(np.max(np.abs(values), initial=0.0))
-    return size == 0 or 1e6 * float(info.tiny) < size <= float(info.max)
+    info, size = np.finfo(np.float32), np.max(np.abs(values), axis=0, initial=0.0)
+    fits = (1e6 * float(info.tiny) < size) & (size <= float(info.max))
+    return bool(np.all(fits | (size == 0)))

@@ -1653,6 +1653,27 @@ MUTANTS = [
         "0 < size",
         "tests/test_properties.py::test_predictions_beyond_float32_are_float64",
     ),
+    Mutant(
+        "predictions of one output rounded away beside others",
+        "_regressor.py",
+        "np.max(np.abs(values), axis=0, initial=0.0)",
+        "np.max(np.abs(values), initial=0.0)",
+        "tests/test_properties.py::test_one_output_beyond_float32_makes_all_float64",
+    ),
+    Mutant(
+        "judges' losses of rows that are not held",
+        "_penalty.py",
+        "for block in group.judges.blocks()\n        )",
+        "for block in [group.judges]\n        )",
+        "tests/test_encoding_choice.py::test_judges_that_are_not_held_choose_as_those_that_are",
+    ),
+    Mutant(
+        "penalties of equal members rounded",
+        "_fitted_attributes.py",
+        "if all(np.array_equal(value, values[0]) for value in values):",
+        "if len(values) == 1:",
+        "tests/test_members.py::test_a_given_penalty_is_told_as_it_is",
+    ),
     # The sensitivity that the search for the penalty follows
     Mutant(
         "sensitivity as if every step were taken in full",

@@ -36,6 +36,19 @@ def test_steps_are_learnt_and_auto_finds_that_out(steps):
         np.testing.assert_array_equal(model.predict(X_test), expected)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "huber"])
+def test_judges_that_are_not_held_choose_as_those_that_are(loss, steps, monkeypatch):
+    X, y, *_ = steps
+    y = np.floor(np.exp(y)) if loss == "poisson" else y
+    model = quick(encoding="auto", loss=loss, max_iter=4)
+    held = model.fit(X, y).predict(X)
+    monkeypatch.setattr("sklearn_sketchgn._training_data.HELD_NUMBERS", 3 * X.size)
+    for module in ("_training_data", "_lazy_rows"):
+        monkeypatch.setattr(f"sklearn_sketchgn.{module}.COPIED_NUMBERS", 100)
+    assert len(model.fit(X, y).coefs_) == 3
+    np.testing.assert_allclose(model.predict(X), held, rtol=0.2, atol=0.2)
+
+
 def test_what_is_smooth_stays_plain_to_the_last_bit(rng):
     X = rng.standard_normal((300, 5))
     y = np.tanh(X @ rng.standard_normal(5)) + 0.02 * rng.standard_normal(300)

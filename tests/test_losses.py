@@ -188,8 +188,8 @@ def test_scaled_targets_and_the_first_output(name, rng):
 
 
 def test_bounded_exp():
-    out = bounded_exp(np.array([-1e4, 0.0, 1e4]), np.float32)
-    np.testing.assert_array_equal(out, [0.0, 1.0, np.finfo(np.float32).max])
+    out = bounded_exp(np.array([-1e4, 0.0, 1e4]))
+    np.testing.assert_array_equal(out, [0.0, 1.0, np.finfo(np.float64).max])
 
 
 # Against linear models ----------------------------------------------------------------------------
@@ -412,6 +412,14 @@ def test_predictions_of_poisson_never_overflow(rng):
     for dtype in (np.float32, np.float64):
         predicted = model.predict((1e6 * X).astype(dtype))
         assert predicted.dtype == dtype and np.isfinite(predicted).all()
+
+
+def test_rates_beyond_float32_are_float64(rng):
+    X, y = counts(rng)
+    model = quick(loss="poisson").fit(X, 1e45 * y)
+    predicted = model.predict(X.astype(np.float32))
+    assert predicted.dtype == np.float64
+    np.testing.assert_allclose(predicted, model.predict(X), rtol=1e-3)
 
 
 def test_only_poisson_wants_positive_targets():

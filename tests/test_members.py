@@ -56,6 +56,10 @@ def test_penalty_is_the_geometric_mean():
     assert model.alpha_ == pytest.approx(np.sqrt(np.prod(alphas)))
 
 
+def test_a_given_penalty_is_told_as_it_is():
+    assert fit(n_members=3, alpha=1e9)[0].alpha_ == 1e9
+
+
 @pytest.mark.parametrize("batch_size", ["auto", 64, None])
 def test_threads_change_no_bit(batch_size):
     predictions = []

@@ -270,6 +270,19 @@ def test_predictions_beyond_float32_are_float64(dtype, magnitude, rng):
     np.testing.assert_allclose(scaled / magnitude, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("magnitude", [1e-50, 1e45])
+def test_one_output_beyond_float32_makes_all_float64(magnitude, rng):
+    X, y = rng.standard_normal((20, 3)).astype(np.float32), rng.standard_normal((20, 2))
+    y[:, 0] *= magnitude
+    model = SketchGNRegressor(width=4, max_iter=9, alpha=1.0, random_state=0).fit(X, y)
+    for found, expected in zip(
+        model.predict(X, return_std=True),
+        model.predict(X.astype(np.float64), return_std=True),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("batch_size", ["auto", 5, None])
 @pytest.mark.parametrize("unit", [1e-290, 1e-80, 1e-3, 1e80, 1e290])
 def test_the_unit_of_the_weights_does_not_matter(unit, batch_size, rng):
