@@ -1668,6 +1668,13 @@ MUTANTS = [
         "tests/test_encoding_choice.py::test_judges_that_are_not_held_choose_as_those_that_are",
     ),
     Mutant(
+        "penalties under which a network runs after an outlier",
+        "_losses.py",
+        "float(np.max(self.threshold)) / n_outputs",
+        "0.1 * float(np.max(self.threshold)) / n_outputs",
+        "tests/test_losses.py::test_the_least_penalty_costs_what_an_outlier_saves",
+    ),
+    Mutant(
         "penalties of equal members rounded",
         "_fitted_attributes.py",
         "if all(np.array_equal(value, values[0]) for value in values):",
