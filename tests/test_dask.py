@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -99,6 +100,22 @@ def test_full_steps_are_those_on_the_gathered_rows(client, table, solver):
     assert there.communication_["n_blocks"] == 3
 
 
+def test_a_penalty_is_in_the_units_of_the_weights(client, table):
+    X, y, weight = table
+    assert_same_fit(*both(client, (X, y, 1000 * weight), weights=True))
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, np.float16])
+def test_numbers_of_other_dtypes_are_taken_as_they_are(client, table, dtype):
+    X, y, weight = table
+    parts = [np.abs(np.rint(part)).astype(dtype) for part in ((X - 100) / 3, 3 * y, weight)]
+    floats = [part.astype(float) for part in parts]
+    here = SketchGNRegressor(**FEW).fit(*floats)
+    there = DaskSketchGNRegressor(**FEW, client=client).fit(*map(collection, parts))
+    assert_same_fit(here, there, floats[0])
+    np.testing.assert_allclose(there.predict(collection(parts[0])), here.predict(floats[0]))
+
+
 @pytest.mark.parametrize(
     "parameters",
     [{"loss": "poisson"}, {"loss": "huber"}, {"n_members": 2}, {"train_output": False}],
@@ -159,6 +176,19 @@ def test_a_warm_start_goes_on(client, table):
     model = DaskSketchGNRegressor(**few, warm_start=True, client=client)
     model.fit(collection(X), collection(y)).fit(collection(X), collection(y))
     np.testing.assert_allclose(model.predict(X), whole.predict(X), rtol=1e-6)
+
+
+def test_a_warm_start_keeps_the_bounds_of_the_tables_before(client, table):
+    X, y, _ = table
+    here = SketchGNRegressor(**FEW, warm_start=True)
+    there = DaskSketchGNRegressor(**FEW, warm_start=True, client=client)
+    for unit in (1.0, 0.1):
+        here.fit(unit * X, y)
+        there.fit(collection(unit * X), collection(y))
+    np.testing.assert_allclose(there.input_bounds_, here.input_bounds_)
+    np.testing.assert_allclose(there.target_bounds_, here.target_bounds_)
+    np.testing.assert_allclose(there.predict(X), here.predict(X), rtol=1e-6)
+    assert (there.input_bounds_[1] >= X.max(axis=0)).all()
 
 
 def test_a_warm_start_expects_the_columns_of_the_first_fit(client, table):
@@ -246,13 +276,22 @@ def test_the_sample_is_proportional_to_the_blocks():
 
 
 def test_validation_rows_choose_the_network(client, table):
-    X, y, _ = table
-    parameters = {**FEW, "early_stopping": True, "client": client}
-    model = DaskSketchGNRegressor(**parameters)
+    X, y, weight = table
+    parameters = {**FEW, "early_stopping": True}
+    there = DaskSketchGNRegressor(**parameters, client=client)
     with pytest.raises(ValueError, match="early_stopping=True needs X_val and y_val"):
-        model.fit(collection(X), collection(y))
-    model.fit(collection(X), collection(y), X_val=X[:50], y_val=y[:50])
-    assert len(model.validation_loss_curve_) == len(model.loss_curve_)
+        there.fit(collection(X), collection(y))
+    # Held-out targets that the fit to the others gets more and more wrong.
+    held_out = {"X_val": X[:50], "y_val": -y[:50], "sample_weight_val": weight[:50] + 0.5}
+    there.fit(collection(X), collection(y), **held_out)
+    here = SketchGNRegressor(**parameters).fit(X, y, **held_out)
+    assert_same_fit(here, there, X)
+    curve = there.validation_loss_curve_
+    np.testing.assert_allclose(curve, here.validation_loss_curve_, rtol=1e-6)
+    errors = (there.predict(X[:50]) + y[:50]) ** 2
+    found = np.average(errors, weights=held_out["sample_weight_val"]) / 2
+    assert found == pytest.approx(min(curve), rel=1e-6)
+    assert min(curve) < 0.9 * curve[-1]
 
 
 def test_no_network_is_looked_at_twice(client, table, monkeypatch):
@@ -309,6 +348,27 @@ def test_dataframes_keep_names_and_predict_lazily(client, table):
     assert model.score(lazy[names], lazy["y"], lazy["weight"]) == pytest.approx(
         here.score(frame[names], y, weight)
     )
+
+
+def test_a_score_of_arrays_in_memory(client, table):
+    here, there, X = both(client, table)
+    _, y, weight = table
+    assert there.score(X, y, weight) == pytest.approx(here.score(X, y, weight))
+
+
+@pytest.mark.parametrize("target", [7.0, 8.0])
+def test_a_score_on_a_constant_target(client, table, target):
+    X, y, _ = table
+    model = DaskSketchGNRegressor(**FEW, client=client).fit(collection(X), collection(0 * y + 7))
+    score = model.score(collection(X), collection(0 * y + target))
+    assert score == model.to_local().score(X, 0 * y + target) == float(target == 7)
+
+
+def test_a_score_needs_a_row_of_positive_weight(client, table):
+    _, model, _ = both(client, table)
+    X, y, weight = map(collection, table)
+    with pytest.raises(ValueError, match="no row of positive weight in X: found 0 samples to sco"):
+        model.score(X, y, 0 * weight)
 
 
 def test_the_local_copy_knows_nothing_of_dask(client, table):
@@ -431,12 +491,43 @@ def test_a_client_that_is_gone(client):
 
 
 @pytest.mark.parametrize("where", ["X", "y", "sample_weight"])
-def test_numbers_that_are_not_finite(client, table, where):
+@pytest.mark.parametrize(
+    ("value", "found"), [(np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")]
+)
+def test_numbers_that_are_not_finite(client, table, where, value, found):
     given = dict(zip(("X", "y", "sample_weight"), (part.copy() for part in table), strict=True))
-    given[where][-1] = np.nan
+    given[where][-1] = value
     model = DaskSketchGNRegressor(**FEW, client=client)
-    with pytest.raises(ValueError, match=f"{where} contains NaN in block 3"):
+    with pytest.raises(ValueError, match=f"{where} contains {found} in block 3"):
         model.fit(*map(collection, given.values()))
+
+
+@pytest.mark.parametrize("where", ["X", "y", "sample_weight"])
+def test_missing_values_of_pandas_are_not_numbers(client, where):
+    frame = pd.DataFrame({"X": np.arange(9.0), "y": 1.0, "sample_weight": 1.0}, dtype="Float64")
+    frame.loc[7, where] = pd.NA
+    lazy = dd.from_pandas(frame, npartitions=3)
+    model = DaskSketchGNRegressor(**FEW, client=client)
+    with pytest.raises(ValueError, match=f"{where} contains NaN in block 2"):
+        model.fit(lazy[["X"]], lazy["y"], lazy["sample_weight"])
+
+
+@pytest.mark.parametrize("where", ["X", "y", "sample_weight"])
+@pytest.mark.parametrize(
+    ("convert", "dtype"),
+    [
+        (lambda block: block.astype(str), "<U"),
+        (lambda block: block.astype(complex), "complex128"),
+        (csr_matrix, "object"),
+    ],
+    ids=["strings", "complex", "sparse"],
+)
+def test_blocks_that_are_not_what_their_collection_says(client, table, where, convert, dtype):
+    given = dict(zip(("X", "y", "sample_weight"), map(collection, table), strict=True))
+    given[where] = given[where].map_blocks(convert, meta=given[where]._meta)
+    model = DaskSketchGNRegressor(**FEW, client=client)
+    with pytest.raises(ValueError, match=rf"{where} holds values of dtype {dtype}.* in block \d"):
+        model.fit(*given.values())
 
 
 def test_weights_and_targets_out_of_range(client, table):
@@ -484,6 +575,15 @@ def test_blocks_of_a_sample_are_drawn_independently(rng):
     np.testing.assert_array_equal(first, again)
     assert len(np.unique(first)) == 20
     assert len(np.intersect1d(first, other)) < 10
+
+
+def test_rows_of_a_sample_keep_their_targets_weights_and_groups():
+    numbers = np.arange(1.0, 401.0)
+    block = _blocks.RawBlock(numbers[:, None], numbers[:, None], numbers, numbers)
+    rows, targets, weight, groups = _blocks.sample(block, 20, [7, 1], 0)
+    np.testing.assert_array_equal(targets, rows)
+    np.testing.assert_array_equal(weight, rows[:, 0])
+    np.testing.assert_array_equal(groups, rows[:, 0])
 
 
 def test_a_penalty_is_in_units_of_all_rows_and_not_of_the_sample():

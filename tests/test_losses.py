@@ -153,7 +153,7 @@ def test_outliers_among_the_judges_count_as_three_thresholds():
 
 
 def test_the_least_penalty_costs_what_an_outlier_saves():
-    # Far out on an input of unit norm: neurons of a^2 + |w|^2 = 2 r, in each of k outputs' objective.
+    # Far out, on an input of unit norm: neurons of a^2 + |w|^2 = 2 r.
     threshold, n_outputs, r = np.array([0.5, 0.8]), 2, 1e6
     loss = Huber(threshold)
     saved = loss.formulas(np.zeros(2), np.full(2, r))[0].max()
