@@ -50,5 +50,6 @@ def to_mlp_regressor(model):
     mlp.loss_curve_ = [float(loss) for loss in model.loss_curve_]
     mlp.best_loss_ = min(mlp.loss_curve_)
     mlp._no_improvement_count = 0  # without these two it could not be trained on
-    mlp.t_ = model.n_iter_
+    # Samples seen in training; a stream uses each of its rows once.
+    mlp.t_ = max(sum(model.history_["batch_size"]), model._stream.n_rows)
     return mlp

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import load_diabetes
 
 from sklearn_sketchgn import SketchGNRegressor, _calibration, _posterior
@@ -27,6 +28,27 @@ def test_of_likely_ridges_the_smallest_is_taken(informative, rng):
     else:
         assert ridge == pytest.approx(widest)
         np.testing.assert_allclose(spread, 1, rtol=1e-6)
+
+
+def test_the_ridge_is_the_first_within_two_nats_of_the_most_likely():
+    rng = np.random.default_rng(1)
+    coordinates = np.exp(0.7 * rng.standard_normal((60, 1)))
+    diagonal = coordinates[:, 0] ** 2
+    errors = (1 + 0.3 * diagonal) * rng.standard_normal(60) ** 2
+    ridges = diagonal.mean() * errors.mean() / np.logspace(1, -1, 17) ** 2
+    likelihoods = []
+    for ridge in ridges:
+        spread = 1 + diagonal / ridge
+        variance = np.mean(errors / spread) * spread
+        likelihoods.append(norm.logpdf(np.sqrt(errors), scale=np.sqrt(variance)).sum())
+    best = np.argmax(likelihoods)
+    first = np.argmax(likelihoods >= likelihoods[best] - 2)
+    assert 0 < first < best < 16
+    found, spread = _calibration._choose_ridge(
+        coordinates, np.zeros(1), diagonal, np.ones((60, 1)), errors[:, None], np.ones(60)
+    )
+    assert found == pytest.approx(ridges[first])
+    np.testing.assert_allclose(spread[:, 0], 1 + diagonal / ridges[first])
 
 
 @pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")

@@ -120,6 +120,34 @@ def test_a_display_of_ones_own():
     assert display.axes_ == [display.ax_]
 
 
+def test_the_least_validation_loss_is_marked_at_its_step():
+    display = ConvergenceDisplay(
+        steps=[0, 10, 20, 30], loss=[4.0, 2.0, 1.0, 0.5], validation_loss=[4.0, 3.0, 2.0, 5.0]
+    ).plot()
+    np.testing.assert_array_equal(display.best_point_.get_xydata(), [[20.0, 2.0]])
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["training loss", "validation loss", "least: this network is kept"]
+
+
+@pytest.mark.parametrize(("last", "scale"), [(2.0, "linear"), (0.01, "log"), (0.0, "linear")])
+def test_damping_of_several_magnitudes_has_a_logarithmic_axis(last, scale):
+    display = ConvergenceDisplay(steps=[0, 2], loss=[2.0, 1.0], damping=[1.0, last]).plot()
+    assert [ax.get_yscale() for ax in display.axes_] == ["log", scale]
+
+
+def test_the_border_is_drawn_in_all_panels():
+    display = ConvergenceDisplay(
+        steps=[0, 3, 5],
+        loss=[3.0, 2.0, 1.0],
+        damping=[1, 1, 1, 2, 3],
+        cg_iterations=[1, 2, 3, 4, 5],
+        n_batch_steps=3,
+    ).plot()
+    assert len(display.axes_) == 3
+    for ax in display.axes_:
+        np.testing.assert_array_equal(ax.lines[-1].get_xdata(), [3, 3])
+
+
 def test_what_cannot_be_shown(diabetes):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         ConvergenceDisplay.from_estimator(SketchGNRegressor())

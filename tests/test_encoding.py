@@ -154,6 +154,14 @@ def test_of_many_rows_some_place_the_knots(rng, monkeypatch):
     assert len(np.unique(part.knot[part.column == 1] % 2)) == 2
 
 
+def test_rows_that_place_the_knots_count_by_their_own_weights(rng, monkeypatch):
+    monkeypatch.setattr(_encoding, "_MOST_ROWS", 1000)
+    x = rng.random(4000)
+    found = knots_of(x, np.where(x < 0.1, 1.0, 1e-6))
+    assert len(found) == INTERVALS + 1
+    assert (found[:-1] < 0.1).all()
+
+
 # The layer in front
 
 

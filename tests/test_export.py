@@ -78,6 +78,19 @@ def test_the_export_can_be_trained_on():
     assert again.fit(X, y).loss_ < 1.5 * before
 
 
+def test_rows_that_the_export_is_trained_on_are_counted_with_what_was_before():
+    X, y = load_diabetes(return_X_y=True)
+    model = SketchGNRegressor(width=8, max_iter=20, alpha=1.0, random_state=0).fit(X, y)
+    exported = model.to_mlp_regressor().set_params(random_state=0)
+    before = exported.t_
+    assert before == sum(model.history_["batch_size"])
+    assert exported.partial_fit(X, y).t_ == before + len(y)
+    stream = SketchGNRegressor(width=8, alpha=1.0, random_state=0)
+    for block in np.array_split(np.arange(len(y)), 3):
+        stream.partial_fit(X[block], y[block])
+    assert stream.to_mlp_regressor().t_ == len(y)
+
+
 def test_an_unfitted_estimator_has_nothing_to_export():
     with pytest.raises(NotFittedError, match="not fitted yet"):
         SketchGNRegressor().to_mlp_regressor()

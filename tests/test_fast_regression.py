@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.linalg import LinAlgError, qr, solve_triangular
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 from sklearn.exceptions import ConvergenceWarning
 
@@ -114,11 +114,13 @@ def test_operators_give_what_arrays_give(n_columns, rng):
         np.testing.assert_allclose(x, expected, rtol=1e-8)
 
 
-def test_sparse_matrices_as_operators(rng):
-    A = csr_array(rng.standard_normal((400, 15)) * (rng.random((400, 15)) < 0.3))
+@pytest.mark.parametrize("kind", [csr_array, csc_array, csr_matrix, csc_matrix])
+def test_sparse_matrices_as_operators(kind, rng):
+    A = kind(rng.standard_normal((400, 15)) * (rng.random((400, 15)) < 0.3))
     y = rng.standard_normal(15)
-    x = fast_regression(aslinearoperator(A), y, tol=1e-10, rng=0)
-    np.testing.assert_allclose(A.T @ (A @ x), y, atol=1e-8)
+    expected = fast_regression(aslinearoperator(A), y, tol=1e-10, rng=0)
+    np.testing.assert_allclose(A.T @ (A @ expected), y, atol=1e-8)
+    np.testing.assert_array_equal(fast_regression(A, y, tol=1e-10, rng=0), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
@@ -180,6 +182,16 @@ def test_a_tolerance_that_was_missed_warns(rng):
     with pytest.warns(ConvergenceWarning, match="expected tol=1.0e-13.*`oversampling`"):
         # The solution is so large that the residual cannot be represented.
         fast_regression(A, np.ones(20), tol=1e-13, rng=0)
+
+
+def test_a_tolerance_that_was_missed_by_little_warns(rng):
+    left, _ = np.linalg.qr(rng.standard_normal((500, 20)))
+    right, _ = np.linalg.qr(rng.standard_normal((20, 20)))
+    A = left * np.logspace(0, -5, 20) @ right
+    with pytest.warns(ConvergenceWarning, match="residual of .*; expected tol=1.0e-10"):
+        x = fast_regression(A, np.ones(20), tol=1e-10, rng=0)
+    residual = np.linalg.norm(1 - A.T @ (A @ x)) / np.sqrt(20)
+    assert 10 * 1e-10 < residual < 1e4 * 1e-10
 
 
 class Nothing(Gaussian):

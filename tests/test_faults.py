@@ -322,6 +322,15 @@ def test_a_step_that_overflows_is_given_up_and_counted(call, batch_size, fault):
     assert model.score(*ROWS) >= 0
 
 
+def test_a_step_without_damping_that_is_not_finite_ends_the_fit():
+    model = quick(alpha=1.0, solver=FailsAt(4, np.nan), batch_size=None, damping=0)
+    with pytest.warns(ConvergenceWarning, match="it diverged and ended before"):
+        model.fit(*ROWS)
+    assert model.stop_reason_ == "a step without adaptive damping gave values that are not finite"
+    assert model.history_["events"] == ["", "", "", "rejected"]
+    assert model.score(*ROWS) > 0
+
+
 @pytest.mark.parametrize("batch_size", [150, None])
 def test_singular_systems_are_recovered_and_counted(batch_size, monkeypatch):
     def failing(matrix, **keywords):

@@ -393,6 +393,11 @@ def test_attributes_after_a_block(n_outputs, friedman):
     assert quick(alpha=2.0).partial_fit(X[:1], y[:1]).alpha_ == 2.0
 
 
+def test_steps_are_counted_over_all_blocks(friedman):
+    X, y = (x[:300] for x in friedman[:2])
+    assert streamed(quick(batch_size=32), X, y, 100).loss_steps_ == [4, 8, 12]
+
+
 def test_a_pickle_holds_the_weights_once(friedman):
     X, y = (x[:256] for x in friedman[:2])
     model = quick(width=1000, momentum=0.0).partial_fit(X, y)

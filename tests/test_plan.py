@@ -82,6 +82,16 @@ def test_automatic_steps():
     assert planned(1_000_000).all_steps == 0
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "steps"), [(100, 1500), (1000, 1500), (20_000, 19 * 79), (1_000_000, 3907)]
+)
+def test_automatic_steps_under_a_given_penalty_are_whole_epochs(n_samples, steps):
+    plan = planned(n_samples, searching=False)
+    assert plan.batch_steps == steps
+    assert steps % plan.n_batches == 0
+    assert plan.n_cycles == plan.cycle_steps == plan.search_steps == 0
+
+
 def test_groups_are_added_until_two_thousand_rows_judge():
     sizes = (1, 300, 2730, 2731, 4095, 4096, 8191, 8192, 10**9)
     assert [count_groups(n, 256, True) for n in sizes] == [4, 4, 4, 3, 3, 2, 2, 1, 1]

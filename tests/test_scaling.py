@@ -121,6 +121,15 @@ def test_tiny_constant_targets_are_predicted_to_their_own_round_off(value, rng):
     np.testing.assert_allclose(raw_prediction(X, coefs, intercepts), value, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("value", [1e-9, 1e-30])
+def test_the_deviation_of_a_tiny_constant_target_is_round_off(value, rng):
+    X, _ = table(rng, n_samples=300)
+    model = SketchGNRegressor(8, max_iter=60, alpha=0.1, warm_start=True, random_state=0)
+    mean, std = model.fit(X, np.full(300, value)).predict(X, return_std=True)
+    np.testing.assert_allclose(mean, value, rtol=1e-12)
+    assert std.max() < 1e-6 * value
+
+
 def test_a_mean_of_many_deviations(rng):
     x = rng.standard_normal((1000, 1))
     scaling = cases.fit_scaling(x + 1e8, x, np.ones(1000))
@@ -320,3 +329,16 @@ def test_columns_of_two_values_are_two_apart(share, make):
 def test_the_distance_of_two_values_near_the_largest_float():
     X = np.array([[1e308], [-1e308], [1e308], [1e308]])
     np.testing.assert_allclose(input_scale(fit_moments(X, np.ones(4))), 1e308)
+
+
+def test_an_outlier_counts_at_the_distance_it_has(rng):
+    X = rng.standard_normal((300, 2))
+    y = np.sin(X[:, 0]) + 0.1 * rng.standard_normal(300)
+    y[0] = 1e7
+    model = SketchGNRegressor(8, max_iter=3, alpha=1.0, loss="huber", random_state=0).fit(X, y)
+    scaling, (training,) = model._resume
+    threshold = training.loss_function.threshold * scaling.y_scale
+    distance = np.abs(y - scaling.y_mean)
+    inner = np.minimum(distance, threshold)
+    expected = np.mean(inner * distance - inner**2 / 2)
+    assert model.loss_curve_[0] == pytest.approx(expected, rel=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_sketchgn import Direct, _threshold
+from sklearn_sketchgn import Direct, SketchGNRegressor, _threshold
 from sklearn_sketchgn._losses import Huber
 from sklearn_sketchgn._network import initialise
 from sklearn_sketchgn._robust_scale import robust_deviation
@@ -99,6 +99,17 @@ def test_the_unit_of_the_weights_does_not_matter(unit, rng):
     X, y = linear_table(rng)
     y[::7] += 8.0
     np.testing.assert_allclose(chosen(X, y, np.full(250, unit)), chosen(X, y), rtol=1e-8)
+
+
+def test_weights_and_alpha_in_another_unit_leave_it_as_it_is(rng):
+    X, y = linear_table(rng)
+    y[::7] += 8.0
+    found = []
+    for unit in (1.0, 1e-4, 1e6):
+        model = SketchGNRegressor(32, loss="huber", alpha=0.1 * unit, max_iter=3, random_state=0)
+        _, (training,) = model.fit(X, y, np.full(250, unit))._resume
+        found.append(training.loss_function.threshold[0])
+    np.testing.assert_allclose(found[1:], found[0], rtol=1e-4)
 
 
 def test_a_table_without_rows_to_judge_keeps_the_first_threshold(rng):

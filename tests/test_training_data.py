@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sklearn_sketchgn import SketchGNRegressor, _lazy_rows, _training_data
+from sklearn_sketchgn._early_stopping import hold_out
 from sklearn_sketchgn._lazy_rows import LazyRows, windowed_batches
 from sklearn_sketchgn._moments import fit_moments
 from sklearn_sketchgn._tables import Samples, SelectedRows, is_mapped, select_rows
@@ -243,6 +244,16 @@ def test_validation_rows_may_be_files_too(lazily, tmp_path, rng):
     np.testing.assert_allclose(
         model.validation_loss_curve_, expected.validation_loss_curve_, rtol=1e-6
     )
+
+
+def test_rows_to_stop_by_are_in_the_order_of_the_file(lazily, tmp_path, rng):
+    X, _ = smooth(rng)
+    samples = Samples(mapped(X, tmp_path), np.arange(900.0)[:, None], np.ones(900))
+    kept, held_out = hold_out(samples, 0.1, rng)
+    assert (len(kept.y), len(held_out.y)) == (810, 90)
+    for part in (kept, held_out):
+        assert (np.diff(part.y[:, 0]) > 0).all()
+        np.testing.assert_array_equal(part.X[:], X[part.y[:, 0].astype(int)])
 
 
 def test_all_steps_of_a_large_file_are_on_batches(lazily, tmp_path, rng):

@@ -58,6 +58,32 @@ def test_deviations_that_are_too_small_are_below_the_diagonal(normal_errors):
     assert (curve[5:, 1] < curve[5:, 0]).all()
 
 
+def test_the_level_is_marked_on_the_curve_and_its_sides_are_named(normal_errors):
+    display = UncertaintyDisplay.from_predictions(*normal_errors, level=0.7)
+    *_, point = display.ax_.lines
+    assert point.get_marker() == "o"
+    np.testing.assert_array_equal(point.get_xydata(), [[0.7, display.coverage(0.7)]])
+    above, below = sorted(display.ax_.texts, key=lambda text: text.get_position())
+    for text, words, side in ((above, "too large", 1), (below, "too small", -1)):
+        assert text.get_text() == f"deviations {words}"
+        x, y = text.get_position()
+        assert side * (y - x) > 0.5
+
+
+def test_intervals_of_predictions_and_their_shares():
+    y, mean = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.5, 1.0, 2.0, 9.0])
+    std = np.array([1.0, 0.5, 2.0, 1.0])
+    display = UncertaintyDisplay.from_predictions(y, mean, std, kind="predictions", level=0.8)
+    ax, half = display.ax_, 1.2815516 * std
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["75% inside", "25% outside"]
+    assert ax.get_ylabel() == "prediction with its 80% interval"
+    for (points, _, (bars,)), rows in zip(ax.containers, ([0, 1, 2], [3]), strict=True):
+        np.testing.assert_array_equal(points.get_xydata(), np.column_stack([y, mean])[rows])
+        ends = [[[y[i], mean[i] - half[i]], [y[i], mean[i] + half[i]]] for i in rows]
+        np.testing.assert_allclose(bars.get_segments(), ends, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -84,3 +84,14 @@ def test_errors_of_validation_rows_name_them(rng):
         model.fit(X, y, X_val=X[:, :2], y_val=y)
     with pytest.raises(ValueError, match="^`y_val`: .*y are out of the valid range"):
         model.set_params(loss="poisson").fit(X, y**2, X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300])
+def test_only_proportions_of_validation_weights_count(unit, tables):
+    (X, y, _), (X_val, y_val, weight) = tables
+    plain = quick().fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    model = quick().fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=unit * weight)
+    np.testing.assert_allclose(
+        model.validation_loss_curve_, plain.validation_loss_curve_, rtol=1e-6
+    )
+    np.testing.assert_allclose(model.predict(X), plain.predict(X), rtol=1e-6)

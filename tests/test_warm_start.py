@@ -34,6 +34,38 @@ def test_a_column_that_varies_after_all_is_learnt_and_moves_nothing_at_first(wav
     assert np.abs(model.coefs_[0][2]).max() > 0
 
 
+def test_a_column_of_two_values_that_varies_late_is_scaled_by_their_distance(wave):
+    X, y = wave
+    rare = np.arange(300) % 33 == 0
+    model = SketchGNRegressor(8, max_iter=5, alpha=0.1, warm_start=True, random_state=0)
+    model.fit(np.column_stack([X, np.zeros(300)]), y).fit(np.column_stack([X, rare]), y)
+    scaling, _ = model._resume
+    assert scaling.x_inverse[2] == 2
+
+
+def test_momentum_ends_where_columns_or_targets_vary_late(wave):
+    X, y = wave
+    columns, targets = np.column_stack([X, np.zeros(300)]), np.column_stack([y, np.zeros(300)])
+    model = SketchGNRegressor(8, max_iter=20, alpha=0.1, warm_start=True, random_state=0)
+    scaling, trainings = model.fit(columns, targets)._resume
+    assert trainings[0].previous_step is not None
+    moments = fit_moments(np.column_stack([X, X[:, 1] ** 2]), np.ones(300))
+    late = np.array([False, True])
+    for _, (training,) in (
+        _warm_start.with_late_columns(scaling, trainings, moments),
+        _warm_start.with_late_targets(scaling, trainings, scaling, late),
+    ):
+        assert training.previous_step is None
+
+
+def test_a_fit_to_constant_columns_is_nothing_to_go_on_from(wave):
+    X, y = wave
+    model = SketchGNRegressor(8, max_iter=60, alpha=0.1, warm_start=True, random_state=0)
+    expected = clone(model).fit(X, y).predict(X)
+    model.fit(np.full_like(X, 3.0), y)
+    np.testing.assert_array_equal(model.fit(X, y).predict(X), expected)
+
+
 def test_what_goes_on_stays_in_the_precision_of_its_batches(wave, monkeypatch):
     X, y = wave
     seen = set()
