@@ -94,7 +94,10 @@ def test_check_estimator_on_every_pair(solver, sketch):
     ],
     ids=repr,
 )
-def test_check_estimator_on_other_modes(parameters):
+def test_check_estimator_on_other_modes(parameters, monkeypatch):
+    # Of fits that are tried before the fit itself.
+    monkeypatch.setattr("sklearn_sketchgn._cycles.CYCLE_STEPS", 32)
+    monkeypatch.setattr("sklearn_sketchgn._threshold._STEPS", 20)
     few = {"width": 8, "max_iter": 30, "alpha": 0.1}
     assert_all_checks_pass(SketchGNRegressor(**{**few, **parameters}))
 

@@ -125,14 +125,14 @@ def test_a_column_that_is_constant_at_first_is_learnt_when_it_varies(rng):
 # Learning -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [50, 200, 1000])
-def test_a_stream_comes_near_to_the_fit(size, friedman):
+def test_streams_come_near_to_the_fit(friedman):
     X, y, T, t = friedman
     # In batches of the stream's size: those of groups are smaller.
     whole = SketchGNRegressor(width=64, batch_size=256, random_state=0).fit(X, y)
-    model = streamed(SketchGNRegressor(width=64, random_state=0), X, y, size, epochs=10)
-    assert rmse(model, T, t) < 1.3 * rmse(whole, T, t)
     assert rmse(whole, T, t) < 0.4 * np.std(t)
+    for size in (50, 200, 1000):
+        model = streamed(SketchGNRegressor(width=64, random_state=0), X, y, size, epochs=10)
+        assert rmse(model, T, t) < 1.3 * rmse(whole, T, t), size
 
 
 @pytest.mark.parametrize("parameters", [{}, {"batch_size": None}, {"solver": "cg"}, {"alpha": 0.0}])
