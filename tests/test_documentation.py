@@ -56,6 +56,12 @@ def test_every_parameter_of_mlpregressor_is_compared():
     }
 
 
+def test_every_file_tells_the_same_version():
+    version = sklearn_sketchgn.__version__
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\n## [{version}] - " in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
 # Docstrings ---------------------------------------------------------------------------------------
 
 MODULES = ("sklearn_sketchgn", "sklearn_sketchgn.sketches", "sklearn_sketchgn.solvers")
