@@ -138,8 +138,11 @@ def test_errors_that_are_not_finite_are_not_kept(monkeypatch):
     assert training.network == (1,)
 
 
-def test_who_watches_can_end_it(monkeypatch):
-    training, tried, stopped = searched(monkeypatch, lambda alpha: alpha, stop_after=2)
+@pytest.mark.parametrize(
+    "rule", [float, lambda alpha: 1 + abs(np.log(alpha))], ids=["less", "more"]
+)
+def test_who_watches_can_end_it(monkeypatch, rule):
+    training, tried, stopped = searched(monkeypatch, rule, stop_after=2)
     assert stopped
     # What was trained last is what the watcher saw.
     assert training.network == (1, 1 / 4)

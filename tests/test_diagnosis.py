@@ -14,6 +14,11 @@ def quick(**parameters):
     return SketchGNRegressor(**{**few, **parameters})
 
 
+def few_neurons(n_features):
+    """Weights and biases of a network without a dead neuron."""
+    return [np.ones((n_features, 4)), np.ones((4, 1))], [np.ones(4), np.ones(1)]
+
+
 def test_dead_neurons_are_counted(rng, monkeypatch):
     monkeypatch.setattr(_tables, "_ROWS", 7)
     X = rng.standard_normal((50, 3))
@@ -75,6 +80,32 @@ def test_codes_for_missing_values_are_told_of(count, told, code, how, rng):
     found = getattr(quick(), how)(X, y).diagnosis_
     start = f"column 1 has {count} values that are "
     assert [sentence.startswith(start) for sentence in found] == [True] * told
+
+
+def test_codes_in_a_column_far_from_zero_are_told_of(rng):
+    X = 1e4 + rng.standard_normal((500, 2))
+    X[rng.permutation(500)[:20], 1] = -9999
+    (found,) = quick().fit(X, X[:, 0]).diagnosis_
+    assert found.startswith("column 1 has 20 values that are ")
+
+
+def test_the_distance_of_codes_is_in_deviations_of_the_others(rng):
+    half = rng.standard_normal((200, 1))
+    half[:10] = 1e4
+    X = np.concatenate([half, -half])
+    scaling = cases.fit_scaling(X, X, np.ones(400))
+    farthest = _diagnosis.largest_deviations(X, scaling)
+    ((column, count, distance),) = _diagnosis.few_far_values(X, scaling, farthest)
+    assert (column, count) == (0, 20)
+    assert distance == pytest.approx(1e4 / np.sqrt(np.mean(half[10:] ** 2)), rel=1e-9)
+
+
+def test_a_hundred_deviations_are_far_in_a_table_of_any_size(rng):
+    X = rng.standard_normal((20_000, 2))
+    X[7, 1] = 175
+    scaling = cases.fit_scaling(X, X, np.ones(20_000))
+    _, found = _diagnosis.diagnose(X, scaling, *few_neurons(2))
+    assert [sentence[:30] for sentence in found] == ["column 1 has a value 110 stand"]
 
 
 def test_few_values_of_a_column_that_is_mostly_one_are_no_codes(rng):

@@ -34,6 +34,16 @@ def test_it_is_the_damped_least_squares_solution(shape, table, rng):
         assert np.linalg.norm(step - expected) <= 1e-8 * np.linalg.norm(expected)
 
 
+def test_the_column_of_ones_has_the_weights_of_the_rows(rng):
+    rows, *weights = cases.network_arrays(cases.ordinary_table, SHAPES[0], rng)
+    rows = rows * np.sqrt(rng.uniform(0.1, 3.0, size=(len(rows), 1)))
+    jacobian, dense = Jacobian(rows, *weights), references.jacobian(rows, *weights)
+    rhs = rng.standard_normal(len(dense))
+    step = Elimination(jacobian).solve(jacobian.rmatvec(rhs), 0.1)
+    expected = references.damped_least_squares(dense, rhs, 0.1)
+    np.testing.assert_allclose(step, expected, atol=1e-9 * np.abs(expected).max())
+
+
 @every_shape
 def test_blocks_of_rows_are_summed(shape, rng, monkeypatch):
     system = problem(cases.ordinary_table, replace(shape, n_samples=300), rng)

@@ -16,22 +16,50 @@ def table(rng, n_samples=200, n_outputs=2):
     return coordinates, squares, rng.integers(1, 4, size=n_samples).astype(float)
 
 
+def most_likely(coordinates, squares, weights):
+    """Return slopes and logarithms of the level by the definition of the likelihood."""
+    # The prior: g has the deviation 0.5 on an average row.
+    size = np.average((coordinates**2).sum(axis=1), weights=weights)
+    found = []
+    for column in squares.T:
+
+        def misfit(parameters, column=column):
+            slope, log_level = parameters[:-1], parameters[-1]
+            logs = coordinates @ slope + log_level
+            fit = weights @ (logs + column * np.exp(-logs))
+            return 0.5 * (fit + size / 0.5**2 * slope @ slope)
+
+        start = np.append(np.zeros(coordinates.shape[1]), np.log(np.average(column)))
+        found.append(minimize(misfit, start, method="BFGS", options={"gtol": 1e-7}).x)
+    return np.array(found).T[:-1], np.array(found)[:, -1]
+
+
 def test_it_is_the_most_likely(rng):
     coordinates, squares, weights = table(rng)
     _, slopes, _ = fit_error_scale(coordinates, squares, weights)
-    # The prior by its definition: g has the deviation 0.5 on an average row.
+    expected, _ = most_likely(coordinates, squares, weights)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_one_error_far_out_does_not_lead_astray(rng):
+    coordinates, squares, weights = table(rng, 60, 1)
+    coordinates[0], squares[0] = [6.0, 0.0, 0.0], 1e5
+    _, slopes, _ = fit_error_scale(coordinates, squares, weights)
+    expected, _ = most_likely(coordinates, squares, weights)
+    np.testing.assert_allclose(slopes, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_the_level_is_raised_by_the_effective_number_of_parameters(rng):
+    coordinates, squares, weights = table(rng, 30)
+    level, _, _ = fit_error_scale(coordinates, squares, weights)
+    _, logs = most_likely(coordinates, squares, weights)
     size = np.average((coordinates**2).sum(axis=1), weights=weights)
-
-    for j in range(2):
-
-        def misfit(parameters, j=j):
-            slope, log_level = parameters[:-1], parameters[-1]
-            logs = coordinates @ slope + log_level
-            fit = weights @ (logs + squares[:, j] * np.exp(-logs))
-            return 0.5 * (fit + size / 0.5**2 * slope @ slope)
-
-        expected = minimize(misfit, np.zeros(4), method="BFGS", options={"gtol": 1e-7}).x
-        np.testing.assert_allclose(slopes[:, j], expected[:-1], rtol=1e-3, atol=1e-4)
+    F = np.hstack([coordinates, np.ones((30, 1))])
+    information = 0.5 * F.T @ (weights[:, None] * F)
+    prior = np.diag([size / 0.5**2] * 3 + [0])
+    gamma = np.trace(np.linalg.solve(information + prior, information))
+    assert gamma < 3.5
+    np.testing.assert_allclose(level, np.exp(logs) * (1 + 2 * gamma / weights.sum()), rtol=1e-3)
 
 
 def test_it_finds_the_scale_of_many_errors(rng):

@@ -54,6 +54,7 @@ def test_feature_names_are_exported():
     model = SketchGNRegressor(width=4, max_iter=5, alpha=1.0, random_state=0).fit(X, y)
     exported = model.to_mlp_regressor()
     np.testing.assert_array_equal(exported.feature_names_in_, X.columns)
+    assert not np.shares_memory(exported.feature_names_in_, model.feature_names_in_)
     np.testing.assert_allclose(exported.predict(X), model.predict(X), rtol=1e-12)
 
 

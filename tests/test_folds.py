@@ -94,6 +94,15 @@ def test_equal_inputs_are_a_cell_where_there_are_many(grouped):
     assert apart(data) == 160
 
 
+def test_measurements_of_different_weights_are_one_cell(grouped, rng):
+    weights = rng.uniform(0.5, 2.0, 160)
+    root = np.sqrt(weights)[:, None]
+    rows = np.repeat(grouped.rows[:40], 4, axis=0)
+    data = TrainingData(root * rows, root * rng.standard_normal((160, 1)), weights)
+    place = even_places(data, np.random.default_rng(0), cells=True).place
+    assert np.ptp(place.reshape(40, 4), axis=1).max() == 0
+
+
 def test_groups_of_one_row_are_rows(grouped):
     single = TrainingData(grouped.rows, grouped.targets, grouped.weights, np.arange(400)[::-1])
     none = TrainingData(grouped.rows, grouped.targets, grouped.weights)

@@ -131,7 +131,8 @@ def test_the_history_tells_of_all_groups(rng):
     entry = {key: 1.0 for key in HISTORY_KEYS} | {"flips": np.nan}
     parts[0].record(**entry | {"objective": 3.0, "step_norm": 3.0, "events": ""})
     parts[1].record(
-        **entry | {"cg_iterations": 7, "step_norm": 4.0, "events": "words"}, marks=["truncated"]
+        **entry | {"cg_iterations": 7, "cg_residual": 3.0, "step_norm": 4.0, "events": "words"},
+        marks=["truncated"],
     )
     for event in ("step skipped", "step skipped"):
         for part in parts:
@@ -141,6 +142,7 @@ def test_the_history_tells_of_all_groups(rng):
     history = whole.history
     assert history["objective"] == [2.0, 1.0, 1.0]
     assert history["cg_iterations"] == [7, 1.0, 1.0]
+    assert history["cg_residual"] == [3.0, 1.0, 1.0]
     assert history["step_norm"][0] == pytest.approx((25 / 2) ** 0.5)
     assert history["events"] == ["words", "step skipped", "step skipped"]
     assert whole.marks == [{"truncated"}, {"step skipped"}, {"step skipped"}]

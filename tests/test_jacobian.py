@@ -109,6 +109,11 @@ def test_gram_and_normal_matrix(shape, train_output, stored, dtype, rng):
     assert J.gram().dtype == J.lower_gram().dtype == J.lower_normal().dtype == dtype
 
 
+def test_the_gram_matrix_of_many_rows_is_symmetric(rng):
+    J, dense = make(cases.Shape(600, 3, 4, 1), rng)
+    np.testing.assert_allclose(J.gram(), dense @ dense.T, atol=1e-10)
+
+
 @every_shape
 @output_trained_or_not
 @mask_stored_or_not

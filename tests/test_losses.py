@@ -174,6 +174,12 @@ def test_weighted_median_and_deviation_of_repeated_rows(rng):
     np.testing.assert_allclose(robust_deviation(table, weight.astype(float)), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("weight", [0.1, 0.7])
+def test_half_of_the_weight_is_reached_whatever_the_rounding(weight):
+    table = np.array([[0.0], [1.0], [2.0], [4.0], [8.0], [16.0]])
+    assert weighted_median(table, np.full(6, weight)) == 3.0
+
+
 def test_robust_deviation_where_most_targets_are_equal():
     table = np.array([[0.0], [0.0], [0.0], [1.0]])
     expected = np.sqrt(np.pi / 2) / 4

@@ -230,8 +230,10 @@ def test_the_papers_network_and_very_many_features_have_none(rng):
     data = TrainingData(rng.standard_normal((9, 4)), np.zeros((9, 1)), np.ones(9))
     assert damping_metric(data, initialise_paper(8, 4, 1, rng)) is None
     assert damping_metric(data, initialise(8, 4, 1, rng)) is not None
-    wide = TrainingData(np.ones((2, _metric.MOST_FEATURES + 2)), np.zeros((2, 1)), np.ones(2))
-    assert damping_metric(wide, initialise(8, wide.rows.shape[1], 1, rng)) is None
+    for n_features, too_many in ((_metric.MOST_FEATURES, False), (_metric.MOST_FEATURES + 1, True)):
+        wide = TrainingData(np.ones((2, n_features + 1)), np.zeros((2, 1)), np.ones(2))
+        found = damping_metric(wide, initialise(8, n_features + 1, 1, rng))
+        assert (found is None) == too_many
 
 
 def test_a_difference_of_nearly_equal_columns_is_learnt(rng):

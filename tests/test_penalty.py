@@ -7,6 +7,7 @@ from sklearn.datasets import load_diabetes
 from sklearn_sketchgn import SRHT, Direct, SketchGNRegressor
 from sklearn_sketchgn._batch_phase import run_groups
 from sklearn_sketchgn._groups import Group
+from sklearn_sketchgn._losses import Huber, SquaredError
 from sklearn_sketchgn._network import Network, initialise
 from sklearn_sketchgn._penalty import HIGHEST, LOWEST, START, PenaltySearch
 from sklearn_sketchgn._penalty_in_effect import penalty_factor
@@ -51,7 +52,7 @@ def start(data, network, alpha, rng):
 
 def searching(data, rng, width=8):
     """Return a fit and its search, with alpha at 0.5."""
-    training = start(data, initialise(width, 4, 1, rng), 0.0, rng)
+    training = start(data, initialise(width, 4, data.targets.shape[1], rng), 0.0, rng)
     search = PenaltySearch(training, data, 300)
     assert training.alpha == START * search.row_weight
     search.alpha = 0.5
@@ -98,9 +99,11 @@ def test_the_sensitivity_is_the_derivative_of_the_trained_parameters(rng):
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_alpha_moves_to_where_the_judges_would_be_served(n_outputs, sign, rng):
     # The judges' residual is made to be sign * J z plus a little: exp(-sign) alpha removes it.
     data = standardised(rng, 200)
+    data.targets = np.repeat(data.targets, n_outputs, axis=1)
     training, search = searching(data, rng)
     group = search.groups[0]
     group.sensitivity = rng.standard_normal(training.network.n_parameters)
@@ -108,13 +111,24 @@ def test_alpha_moves_to_where_the_judges_would_be_served(sign, rng):
     change = problem.jacobian.matvec(group.sensitivity)
     noise = 0.01 * np.linalg.norm(change) / len(change) ** 0.5 * rng.standard_normal(len(change))
     values = training.network.evaluate(group.judges.rows)
-    group.judges.targets[:] = values - (sign * change + noise)[:, None]
+    group.judges.targets[:] = values - (sign * change + noise).reshape(n_outputs, -1).T
     assert search.asks_for_more() == (sign < 0)
     search.adjust()
-    # Shrunk by the noise of fifty judges, and by one row that says nothing.
-    move = (1 - 50**-0.5) / (1 + 1 / 50)
+    # Shrunk by the noise of fifty judges of each output, and by one number that says nothing.
+    n_judges = 50 * n_outputs
+    move = (1 - n_judges**-0.5) / (1 + 1 / n_judges)
     assert len(group.judges) == 50
-    assert training.alpha == pytest.approx(0.5 * np.exp(-sign * move), rel=0.02)
+    assert training.alpha == pytest.approx(0.5 * np.exp(-sign * move), rel=0.005)
+
+
+def test_alpha_stays_above_the_least_of_the_loss(rng):
+    data = standardised(rng, 200)
+    data.weights[:] = 3.0
+    training, search = searching(data, rng)
+    for loss, least in ((SquaredError(), LOWEST), (Huber(0.2), 0.2)):
+        training.loss_function = loss
+        search.alpha = 0.0
+        assert training.alpha == pytest.approx(3 * least)
 
 
 def test_a_promise_too_small_is_ignored(rng):

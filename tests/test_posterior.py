@@ -26,9 +26,11 @@ def table(rng):
     return data, (hidden, output), kernel, held_out
 
 
-def test_against_dense_algebra(table, rng):
+@pytest.mark.parametrize("block", [7, 512])
+def test_against_dense_algebra(block, table, rng, monkeypatch):
     # 40 inducing rows span all that J'J is made of, so nothing is approximate. The rows are a
     # third of a table three times as heavy.
+    monkeypatch.setattr(_posterior, "BLOCK", block)
     data, arrays, kernel, held_out = table
     total = 3 * data.weights.sum()
     curvature = rng.uniform(0.5, 2, N_SAMPLES)

@@ -65,6 +65,17 @@ def fresh_start(shape, rng):
     return initialise(len(shape.hidden), 4, 1, rng)
 
 
+def test_it_starts_with_the_growth_of_the_damping_of_a_new_fit(rng, monkeypatch):
+    growths = []
+    monkeypatch.setattr(
+        _rehearsal, "run_all_rows", lambda training, *_, **__: growths.append(training.growth)
+    )
+    data, outcomes = fitted(rng)
+    outcomes[0].training.growth = 2.0**20
+    rehearsed(data, outcomes, np.arange(60) < 12, batch_size=None)
+    assert growths == [2.0]
+
+
 def test_it_starts_between_the_fit_and_fresh_weights_and_is_short(rng, monkeypatch):
     starts = []
 

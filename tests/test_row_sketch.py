@@ -1,5 +1,7 @@
 """S J of a structured Jacobian for sketches of every kind, against dense products."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -36,6 +38,15 @@ def test_a_row_of_a_sparse_sketch_may_be_empty(rng, monkeypatch):
     J, dense = make(cases.Shape(5, 3, 4, 1), rng)
     S = CountSketch(nnz_per_column=1).draw(40, 5, rng)
     np.testing.assert_allclose(J.sketched_rows(S), S @ dense, atol=1e-12)
+
+
+@pytest.mark.parametrize("form", ["csc", "coo"])
+def test_a_sparse_sketch_may_come_in_any_form(form, rng, monkeypatch):
+    monkeypatch.setattr("sklearn_sketchgn._row_sketch._WORK_A_ROW", 0)
+    J, dense = make(cases.Shape(90, 3, 4, 2), rng)
+    S = CountSketch(nnz_per_column=2).draw(7, J.shape[0], rng)
+    own = SimpleNamespace(shape=S.shape, to_sparse=lambda dtype: S.to_sparse(dtype).asformat(form))
+    np.testing.assert_allclose(J.sketched_rows(own), S @ dense, atol=1e-12)
 
 
 @mask_stored_or_not

@@ -308,3 +308,10 @@ def test_weights_that_are_all_one_number_take_no_memory(rng):
     moments, expected = fit_moments(X, weight), fit_moments(X, np.ones(len(y)))
     np.testing.assert_array_equal(moments.mean, expected.mean)
     np.testing.assert_array_equal(moments.deviation, expected.deviation)
+
+
+def test_the_covariance_of_rows_in_single_precision_is_in_double(rng):
+    rows = rng.standard_normal((500, 4)).astype(np.float32)
+    features = rows[:, :-1].astype(np.float64)
+    found = TrainingData(rows, rows[:, :1], np.ones(500)).covariance
+    np.testing.assert_allclose(found, features.T @ features / 500, rtol=1e-12)

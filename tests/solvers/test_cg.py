@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import CG, Direct, Gaussian
+from sklearn_sketchgn._conjugate_gradient import conjugate_gradient
 from sklearn_sketchgn._jacobian import Jacobian
 from sklearn_sketchgn.sketches import Sketch
 from sklearn_sketchgn.solvers._cg import _sketch_plan
@@ -165,3 +166,50 @@ def test_a_sketch_whose_signs_cancel_two_equal_rows_is_not_blamed(sketch, rng):
         state = solver.prepare(J, sketch=sketch, rng=rng)
         result = solver.solve(state, np.ones(2), 0.1)
         np.testing.assert_allclose(result.step, 2 / 2.1, rtol=1e-5)
+
+
+def test_a_fresh_factor_goes_on_from_where_a_stale_one_got(rng, monkeypatch):
+    starts, results = [], []
+
+    def noting(*args, start=None, **kwargs):
+        starts.append(start)
+        results.append(conjugate_gradient(*args, start=start, **kwargs))
+        return results[-1]
+
+    J = jacobian(cases.ordinary_table, WIDE, rng)
+    rhs, ridge, solver = rng.standard_normal(120), 1e-6 * len(J.rows), CG(refresh=5)
+    before = solver.prepare(J, sketch=Gaussian(), rng=rng)
+    solver.solve(before, rhs, ridge)
+    state = solver.prepare(moved(J, 0.5, rng), sketch=Gaussian(), rng=rng, previous=before)
+    monkeypatch.setattr("sklearn_sketchgn.solvers._cg.conjugate_gradient", noting)
+    found = solver.solve(state, rhs, ridge)
+    stale, fresh = results
+    assert (stale.n_iter, found.n_iter) == (5, 5 + fresh.n_iter)
+    assert starts[0] is None
+    assert starts[1] is stale.x
+
+
+def test_a_fresh_factor_is_not_given_up_after_the_iterations_of_a_kept_one(rng):
+    J, draws = jacobian(cases.ordinary_table, WIDE, rng), []
+    solver = CG(refresh=1)
+    state = solver.prepare(J, sketch=Counting(draws), rng=rng)
+    for _ in range(3):
+        assert solver.solve(state, rng.standard_normal(120), 0.1).converged
+    assert len(draws) == 1
+
+
+def test_without_a_ridge_what_does_not_converge_is_solved_by_eigenvalues(rng):
+    J = jacobian(cases.ordinary_table, WIDE, rng)
+    rhs, solver = rng.standard_normal(J.shape[0]), CG(max_iter=1)
+    found = solver.solve(solver.prepare(J, sketch=Gaussian(), rng=rng), rhs, 0.0)
+    assert (found.message, found.truncated, found.converged) == ("cg failed", True, True)
+    expected = Direct().solve(Direct().prepare(J), rhs, 0.0).step
+    np.testing.assert_allclose(found.step, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_a_sketch_as_large_as_the_table_is_not_drawn(rng):
+    J, draws, solver = jacobian(cases.ordinary_table, cases.Shape(84, 3, 5, 1), rng), [], CG()
+    assert J.shape == (84, 21)
+    state = solver.prepare(J, sketch=Counting(draws), rng=rng)
+    assert solver.solve(state, rng.standard_normal(84), 1.0).message == "exact gram"
+    assert draws == []

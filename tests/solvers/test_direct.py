@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from sklearn_sketchgn import Direct
+from sklearn_sketchgn._jacobian import Jacobian
 from sklearn_sketchgn.solvers import _direct
 from sklearn_sketchgn.solvers._direct import _solve_truncated, form_exact, solve_truncated
 from tests import cases, references
@@ -76,3 +77,25 @@ def test_an_equal_ridge_is_not_factored_again(rng, monkeypatch):
     for ridge in (1.0, 1.0, 2.0, 1.0):
         Direct().solve(state, system.rhs, ridge)
     assert ridges == [1.0, 2.0, 1.0]
+
+
+def test_an_ill_conditioned_factor_serves_under_a_ridge(rng):
+    rows, *weights = cases.network_arrays(cases.ordinary_table, cases.Shape(20, 6, 100, 1), rng)
+    rows[0] *= 1e-9
+    J, dense = Jacobian(rows, *weights), references.jacobian(rows, *weights)
+    rhs, ridge = rng.standard_normal(20), 1e-18 * np.sum(dense**2)
+    found = Direct().solve(Direct().prepare(J), rhs, ridge)
+    assert (found.message, found.truncated) == ("ill-conditioned", False)
+    expected = references.damped_least_squares(dense, rhs, ridge)
+    np.testing.assert_allclose(found.step, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(("lost", "truncated"), [(1.0, True), (0.01, False)])
+def test_without_a_ridge_a_factor_must_keep_a_digit(lost, truncated, rng):
+    rows, *weights = cases.network_arrays(cases.ordinary_table, cases.Shape(20, 6, 100, 1), rng)
+    values = np.linalg.eigvalsh(Jacobian(rows[1:], *weights).gram())
+    least = np.linalg.norm(Jacobian(rows[:1], *weights).gram())
+    rows[0] *= np.sqrt(np.finfo(float).eps * values[-1] / (lost * least))
+    J = Jacobian(rows, *weights)
+    found = Direct().solve(Direct().prepare(J), rng.standard_normal(20), 0.0)
+    assert found.truncated == truncated
