@@ -15,6 +15,7 @@ from ._folds import even_places
 from ._members import combine
 from ._posterior import Posterior, leverage_at
 from ._rehearsal import held_out_rows, rehearse
+from ._robust_scale import weighted_quantile
 from ._tables import subset
 from ._tangent_kernel import TangentKernel
 from ._uncertainty import Uncertainty
@@ -37,6 +38,9 @@ _LEAST = 1e-100
 
 # Log likelihoods this close are as good: the 95 % interval of one parameter.
 _TIE = 2.0
+
+# A central interval of a normal distribution, and half of its width in deviations.
+_LEVEL, _WIDTH = 0.9, 1.6448536269514722
 
 
 def fit_uncertainty(outcomes, data, validation, scaling, *, batch_size, rng, n_jobs):
@@ -108,7 +112,9 @@ def _fit(outcomes, data, validation, scaling, batch_size, rng, n_jobs):
     judges, errors = judges.part(picked), errors[picked]
     # Errors of a group go together: it says as much as one row does.
     weights = judges.weights / (judges.weight / even_places(judges, rng).n_apart)
-    return _calibrated(posterior, judges, weights, errors, network, loss, scaling, len(outcomes))
+    return _calibrated(
+        posterior, rows, judges, weights, errors, network, loss, scaling, len(outcomes)
+    )
 
 
 def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
@@ -130,11 +136,10 @@ def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
     return held_out, judges, _expected_squares(network, predictions, data, held_out, judges, loss)
 
 
-def _calibrated(posterior, judges, weights, errors, network, loss, scaling, n_members):
+def _calibrated(posterior, rows, judges, weights, errors, network, loss, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
     coordinates, diagonal = posterior.images(judges)
-    outputs = [network.evaluate(block.unweighted(block.rows)) for block in judges.blocks()]
-    variance = loss.variance(loss.expected(np.concatenate(outputs)))
+    variance = _variance(network, judges, loss)
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
         product(coordinates, kept_vectors),
@@ -146,6 +151,10 @@ def _calibrated(posterior, judges, weights, errors, network, loss, scaling, n_me
     )
     noise, log_weights, log_range = fit_error_scale(coordinates, errors / spread, weights)
     eigenvalues, vectors = posterior.whole
+    squares = _squares(network.evaluate(rows.rows), rows, loss)
+    squares = loss.without_outliers(squares, rows.weights)
+    size = weights @ (spread * np.exp(coordinates @ log_weights)) / weights.sum()
+    noise = np.maximum(noise, _least_variance(squares, rows.weights) / size)
     return Uncertainty(
         loss=loss.name,
         scaling=scaling,
@@ -159,6 +168,21 @@ def _calibrated(posterior, judges, weights, errors, network, loss, scaling, n_me
         log_weights=vectors.T @ log_weights,
         log_range=log_range,
     )
+
+
+def _least_variance(squares, weights):
+    """Return the variance of which the training rows leave no more than 10 % out of 90 %.
+
+    New rows err no less than those that the network was fitted to, whatever a few held-out rows
+    say by chance. By a quantile: one outlier among the rows is to widen no interval but its own.
+    """
+    return weighted_quantile(squares, weights, _LEVEL) / _WIDTH**2
+
+
+def _variance(network, data, loss):
+    """Return the variance that the loss expects at every row, in units of the noise."""
+    outputs = [network.evaluate(block.unweighted(block.rows)) for block in data.blocks()]
+    return loss.variance(loss.expected(np.concatenate(outputs)))
 
 
 def _squares(values, data, loss):

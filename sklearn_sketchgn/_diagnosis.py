@@ -117,7 +117,7 @@ def few_far_values(X, scaling, farthest):
     """Return (column, number of values, distance) where a few values are far from all others.
 
     Several equal ones are never many deviations from the mean, as the deviation is theirs: the
-    distance is in deviations of the others, and at least so large: on the side of the mean of all.
+    distance is in deviations of the others (a lower bound, by up to a tenth).
     """
     n_samples = X.shape[0]
     if issparse(X) or n_samples * X.shape[1] > _MOST_NUMBERS or n_samples < _ENOUGH_ROWS:

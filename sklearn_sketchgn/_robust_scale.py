@@ -8,14 +8,19 @@ _MAD_TO_DEVIATION = 1.4826022185056018
 
 def weighted_median(table, sample_weight):
     """Return the weighted median of every column; integer weights count as repetitions."""
+    return weighted_quantile(table, sample_weight, 0.5)
+
+
+def weighted_quantile(table, sample_weight, share):
+    """Return a quantile of every column; integer weights count as repetitions."""
     order = np.argsort(table, axis=0, kind="stable")
     ordered = np.take_along_axis(table, order, axis=0)
     below = np.cumsum(sample_weight[order], axis=0)
-    half = 0.5 * below[-1]
+    part = share * below[-1]
     columns = np.arange(table.shape[1])
-    # Round-off in the sums of weights must not decide whether half of the weight is reached.
-    lower = (below < half * (1 - 1e-12)).sum(axis=0)
-    upper = np.minimum((below <= half * (1 + 1e-12)).sum(axis=0), len(table) - 1)
+    # Round-off in the sums of weights must not decide whether that part of it is reached.
+    lower = (below < part * (1 - 1e-12)).sum(axis=0)
+    upper = np.minimum((below <= part * (1 + 1e-12)).sum(axis=0), len(table) - 1)
     return 0.5 * ordered[lower, columns] + 0.5 * ordered[upper, columns]
 
 

@@ -197,7 +197,7 @@ MUTANTS = [
     Mutant(
         "half of the weight missed by round-off",
         "_robust_scale.py",
-        "half * (1 - 1e-12)",
+        "part * (1 - 1e-12)",
         "half",
         "tests/test_losses.py::test_half_of_the_weight_is_reached_whatever_the_rounding",
     ),
@@ -2079,6 +2079,13 @@ MUTANTS = [
         "float(np.max(self.threshold)) / n_outputs",
         "0.1 * float(np.max(self.threshold)) / n_outputs",
         "tests/test_losses.py::test_the_least_penalty_costs_what_an_outlier_saves",
+    ),
+    Mutant(
+        "intervals that hold less of the training rows than they say",
+        "_calibration.py",
+        "noise = np.maximum(noise, _least_variance(squares, rows.weights) / size)",
+        "pass",
+        "tests/test_calibration.py::test_held_out_rows_that_are_easy_make_no_interval_too_small",
     ),
     Mutant(
         "penalties of equal members rounded",

@@ -52,15 +52,44 @@ def test_the_ridge_is_the_first_within_two_nats_of_the_most_likely():
 
 
 @pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("loss", ["squared_error", "poisson", "huber"])
+def test_held_out_rows_that_are_easy_make_no_interval_too_small(loss, rng, monkeypatch):
+    original = _calibration._unseen
+
+    def easy(*args):
+        held_out, judges, errors = original(*args)
+        return held_out, judges, 1e-4 * errors
+
+    monkeypatch.setattr(_calibration, "_unseen", easy)
+    X = rng.standard_normal((200, 2))
+    y = rng.poisson(np.exp(X[:, 0])) if loss == "poisson" else X[:, 0] + rng.standard_normal(200)
+    model = SketchGNRegressor(width=8, max_iter=60, alpha=1.0, loss=loss, random_state=0).fit(X, y)
+    mean, std = model.predict(X, return_std=True)
+    assert 0.8 < np.mean(np.abs(y - mean) <= 1.645 * std) < 0.97
+
+
+def test_one_training_row_far_off_widens_nothing(rng):
+    squares, weight = rng.standard_normal((200, 2)) ** 2, rng.integers(1, 4, 200)
+    far = squares.copy()
+    far[np.argmax(squares[:, 0]), 0] = 1e9
+    noise = _calibration._least_variance(squares, weight)
+    np.testing.assert_array_equal(_calibration._least_variance(far, weight), noise)
+    repeated = _calibration._least_variance(
+        np.repeat(squares, weight, axis=0), np.ones(weight.sum())
+    )
+    np.testing.assert_allclose(repeated, noise, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore:SketchGNRegressor:sklearn.exceptions.ConvergenceWarning")
 def test_the_correction_is_the_fitted_one(monkeypatch):
     # It is fitted in one basis of the span and kept in another.
     judged = []
 
     original = _calibration._calibrated
 
-    def calibrated(posterior, judges, *args):
+    def calibrated(posterior, rows, judges, *args):
         judged.append(judges.unweighted(judges.rows))
-        return original(posterior, judges, *args)
+        return original(posterior, rows, judges, *args)
 
     def scale(coordinates, squares, weights):
         found = fit_error_scale(coordinates, squares, weights)

@@ -103,9 +103,9 @@ def test_an_error_of_a_group_counts_once(monkeypatch):
     judged = []
     original = _calibration._calibrated
 
-    def calibrated(posterior, judges, weights, *args):
+    def calibrated(posterior, rows, judges, weights, *args):
         judged.append((judges.groups, weights))
-        return original(posterior, judges, weights, *args)
+        return original(posterior, rows, judges, weights, *args)
 
     monkeypatch.setattr(_calibration, "_calibrated", calibrated)
     X, y, groups = clustered(30, seed=0)
