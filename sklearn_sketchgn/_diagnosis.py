@@ -46,7 +46,12 @@ def diagnose(X, scaling, coefs, intercepts, names=None, *, may_be_encoded=False)
     """
     n_dead, width = count_dead(X, coefs, intercepts), len(intercepts[-2])
     found = []
-    if 2 * n_dead >= width:
+    if n_dead == width:
+        found.append(
+            "no neuron is active on any training row, so that all are predicted alike: the inputs "
+            "were found to tell nothing of the target, or alpha is too large"
+        )
+    elif 2 * n_dead >= width:
         found.append(
             f"{n_dead} of {width} neurons are active on no training row; a smaller alpha or width "
             "may do as well or better"

@@ -2088,6 +2088,13 @@ MUTANTS = [
         "tests/test_calibration.py::test_held_out_rows_that_are_easy_make_no_interval_too_small",
     ),
     Mutant(
+        "a smaller alpha advised where the mean is the best",
+        "_diagnosis.py",
+        "if n_dead == width:",
+        "if n_dead > width:",
+        "tests/test_diagnosis.py::test_a_network_without_an_active_neuron_predicts_all_rows_alike",
+    ),
+    Mutant(
         "penalties of equal members rounded",
         "_fitted_attributes.py",
         "if all(np.array_equal(value, values[0]) for value in values):",

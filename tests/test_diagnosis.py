@@ -51,6 +51,15 @@ def test_many_dead_neurons_are_reported():
     assert found[0].startswith("2 of 4 neurons are active on no training row")
 
 
+def test_a_network_without_an_active_neuron_predicts_all_rows_alike():
+    X = np.linspace(-1, 1, 20)[:, None]
+    scaling = cases.fit_scaling(X, X, np.ones(20))
+    coefs, intercepts = [np.zeros((1, 4)), np.ones((4, 1))], [np.full(4, -1.0), np.ones(1)]
+    n_dead, (found,) = _diagnosis.diagnose(X, scaling, coefs, intercepts)
+    assert n_dead == 4
+    assert found.startswith("no neuron is active on any training row, so that all are predicted")
+
+
 @pytest.mark.parametrize("how", ["fit", "partial_fit"])
 def test_a_value_far_out_is_reported_without_a_warning(how, rng, capsys):
     pandas = pytest.importorskip("pandas")
