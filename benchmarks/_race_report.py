@@ -73,12 +73,12 @@ def print_target(rival, rows, tables, clock):
     names = [name for name in LABELS if any(name in row for row in rows.values())]
     unit = "processor seconds" if clock == "seconds" else "seconds"
     print(f"\n{unit} to the error at which {LABELS[rival]} ends; - is not reached")
-    print(f"{'table':9s} {'error':>9s} " + " ".join(f"{name:>11s}" for name in names))
+    print(f"{'table':9s} {'error':>9s} " + " ".join(f"{name:>14s}" for name in names))
     for table, row in rows.items():
         texts = [f"{row.get(name, np.inf):.2f}" for name in names]
         error = targets(tables[table])[rival]
         cut = any(r["ended"] == "budget" for r in tables[table][rival])
-        cells = " ".join(f"{'-' if t == 'inf' else t:>11s}" for t in texts)
+        cells = " ".join(f"{'-' if t == 'inf' else t:>14s}" for t in texts)
         print(f"{table:9s} {error:9.3g} {cells}" + ("  rival out of its budget" if cut else ""))
     own = {t: row.get(OURS[0], np.inf) for t, row in rows.items()}
     least = {t: min(row.get(name, np.inf) for name in OURS) for t, row in rows.items()}
@@ -97,7 +97,7 @@ def print_target(rival, rows, tables, clock):
     for name in names:
         shares = profile(rows, name)
         fastest, within = np.mean(shares <= 1), np.mean(shares <= 10)
-        print(f"  {name:11s} fastest on {fastest:4.0%}, within 10 times of it on {within:4.0%}")
+        print(f"  {name:14s} fastest on {fastest:4.0%}, within 10 times of it on {within:4.0%}")
 
 
 def profile(rows, name):

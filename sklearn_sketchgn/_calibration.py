@@ -139,7 +139,8 @@ def _unseen(outcomes, network, data, validation, batch_size, rng, n_jobs):
 def _calibrated(posterior, rows, judges, weights, errors, network, loss, scaling, n_members):
     """Choose the ridge, the noise and the correction by squared errors on unseen rows."""
     coordinates, diagonal = posterior.images(judges)
-    variance = _variance(network, judges, loss)
+    outputs = [network.evaluate(block.unweighted(block.rows)) for block in judges.blocks()]
+    variance = loss.variance(loss.expected(np.concatenate(outputs)))
     kept_eigenvalues, kept_vectors = posterior.kept
     ridge, spread = _choose_ridge(
         product(coordinates, kept_vectors),
@@ -177,12 +178,6 @@ def _least_variance(squares, weights):
     say by chance. By a quantile: one outlier among the rows is to widen no interval but its own.
     """
     return weighted_quantile(squares, weights, _LEVEL) / _WIDTH**2
-
-
-def _variance(network, data, loss):
-    """Return the variance that the loss expects at every row, in units of the noise."""
-    outputs = [network.evaluate(block.unweighted(block.rows)) for block in data.blocks()]
-    return loss.variance(loss.expected(np.concatenate(outputs)))
 
 
 def _squares(values, data, loss):

@@ -63,7 +63,7 @@ class TrainingData:
         return Subproblem(network, self.rows, self.targets, alpha, loss_function, coordinates)
 
     def squared_loss(self, network, loss_function):
-        """Return ||root_loss||^2 of a network on all of these samples."""
+        """Return ||root_loss||^2 of a network on all of these samples, whose rows are in memory."""
         outputs = network.evaluate(self.rows)
         return square(loss_function.root_loss(outputs, self.rows, self.targets).ravel())
 
